@@ -1,0 +1,25 @@
+# Chancery: how it is built, tested and tried. `make demo` and `make test` need nothing but a Swift 6 toolchain: each
+# installs the Debian packages that are missing.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+help: ## Show what there is to make.
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | column -t -s $$'\t'
+
+toolchain:
+	@command -v swift >/dev/null || { echo "chancery: there is no 'swift' on the PATH; install a Swift 6.2 or later toolchain (https://www.swift.org/install/linux/)" >&2; exit 1; }
+
+packages: toolchain
+	@.ci/packages
+
+format: toolchain ## Format all Swift code that is written by hand.
+	@git ls-files '*.swift' ':!:*/Generated/*' | xargs swift format format --in-place --parallel
+
+lint: toolchain ## Check the format of all Swift code.
+	@git ls-files '*.swift' | xargs swift format lint --strict --parallel
+
+test: packages lint ## Install what is missing, and run every test.
+	swift test
+
+.PHONY: help toolchain packages format lint test
