@@ -19,7 +19,14 @@ format: toolchain ## Format all Swift code that is written by hand.
 lint: toolchain ## Check the format of all Swift code.
 	@git ls-files '*.swift' | xargs swift format lint --strict --parallel
 
-test: packages lint ## Install what is missing, and run every test.
+generate: packages ## Generate C and Swift from the .proto files.
+	Codegen/generate
+
+check-generated: packages ## Check that what is generated is up to date.
+	Codegen/check
+
+test: packages lint check-generated ## Install what is missing, and run every test.
+	swift test --package-path Codegen
 	swift test
 
-.PHONY: help toolchain packages format lint test
+.PHONY: help toolchain packages format lint generate check-generated test

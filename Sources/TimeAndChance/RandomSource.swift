@@ -8,7 +8,7 @@ public protocol RandomSource: Sendable {
 }
 
 extension RandomSource {
-  /// A uniformly distributed value in `range`.
+  /// A uniformly distributed value in `range`, on a grid of 2⁵³ steps that leaves out the upper bound.
   public func next(in range: ClosedRange<Double>) -> Double {
     let unit = Double(next() >> 11) * 0x1.0p-53
     return range.lowerBound + unit * (range.upperBound - range.lowerBound)
@@ -17,7 +17,7 @@ extension RandomSource {
   /// A uniformly distributed value in `0..<bound`; `bound` must be positive.
   public func next(below bound: Int) -> Int {
     precondition(bound > 0, "next(below:) needs a positive bound, got \(bound)")
-    // The high half of the product maps 64 bits onto the range; for bounds far below 2^64 the bias is below 2^-32.
+    // The high half of the product maps 64 bits onto the range; for bounds up to 2^32 the bias is below 2^-32.
     return Int(next().multipliedFullWidth(by: UInt64(bound)).high)
   }
 

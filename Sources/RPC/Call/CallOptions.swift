@@ -1,0 +1,18 @@
+/// What a caller may set for one call.
+public struct CallOptions: Sendable, Hashable {
+  /// How long the whole call may take, counted from the moment it is made and including the wait for a connection; `nil`
+  /// is no limit. It travels with the call and both sides enforce it: the caller sees `DEADLINE_EXCEEDED`, the handler's
+  /// task is cancelled. A call whose timeout is zero or negative fails without being sent.
+  public var timeout: Duration?
+  /// Pairs that travel with the request.
+  public var metadata: Metadata
+  /// Whether to wait for a connection (until the timeout) rather than fail with `UNAVAILABLE` while there is none.
+  public var waitForReady: Bool
+
+  /// Options with the given values.
+  public init(timeout: Duration? = nil, metadata: Metadata = Metadata(), waitForReady: Bool = false) {
+    self.timeout = timeout
+    self.metadata = metadata
+    self.waitForReady = waitForReady
+  }
+}

@@ -1,0 +1,38 @@
+/// The server's end of a call with streams, as bytes.
+public final class ServerCall: Sendable, MessageSink {
+  let requests: MessageQueue
+  private let id: StreamID
+  private let shape: CallShape
+  private let connection: ServerConnection
+
+  init(id: StreamID, shape: CallShape, connection: ServerConnection) {
+    self.id = id
+    self.shape = shape
+    self.connection = connection
+    requests = MessageQueue(id: id, owner: connection)
+  }
+
+  /// The next message from the caller, nil after its last; throws why the call has failed, or `CANCELLED` when the task is
+  /// cancelled while it waits. One task at a time may read.
+  public func next() async throws(RPCError) -> ArraySlice<UInt8>? { try await requests.next() }
+
+  /// Sends one message of a reply stream; waits while the connection is behind, so that a slow reader slows its writer.
+  ///
+  /// Throws why the call has failed, such as `CANCELLED` when the caller is gone; `RESOURCE_EXHAUSTED` for a message above
+  /// the frame limit.
+  public func send(_ message: [UInt8]) async throws(RPCError) {
+    precondition(shape.streamsReplies, "a call with one reply sends it with reply(_:)")
+    guard try await !connection.send(message, on: id) else { return }
+    throw requests.failure ?? ServerConnection.callEnded
+  }
+
+  /// Sends the one reply of a call that does not stream them, which ends the call; nothing if its caller is gone. A reply
+  /// above the frame limit becomes `RESOURCE_EXHAUSTED`.
+  public func reply(_ message: [UInt8]) {
+    precondition(!shape.streamsReplies, "a reply stream is sent with send(_:)")
+    connection.finish(id, .reply(message))
+  }
+
+  /// Nothing to do: a reply stream ends when its handler returns.
+  func finish() {}
+}

@@ -1,0 +1,128 @@
+extension ServerConnection {
+  /// How a handler's part of a call ended.
+  enum Outcome: Sendable {
+    /// With its one reply.
+    case reply([UInt8])
+    /// With the end of its reply stream.
+    case endOfReplies
+    case failure(RPCError)
+  }
+
+  /// Starts the handler of a call; throws why it cannot be had.
+  func open(
+    _ opening: ServerConnectionMachine<RunningCall>.Opening, _ state: inout State, _ deferred: inout Deferred
+  ) throws(RPCError) {
+    let envelope = opening.envelope
+    let handler = try router.handler(of: envelope.name)
+    if let fault = envelope.metadata.fault(limit: limits.maximumMetadataBytes) { throw fault }
+    guard envelope.timeoutNanoseconds >= 0 else { throw Self.deadlineExceeded }
+    if opening.ended, opening.message == nil, !handler.method.shape.streamsRequests {
+      throw RPCError(.invalidArgument, "\(handler.method.path) takes one request, none came")
+    }
+    guard state.handlerCount < limits.maximumConcurrentCalls else {
+      let limit = limits.maximumConcurrentCalls
+      throw RPCError(.resourceExhausted, "the connection has its \(limit) calls running; wait for one to end")
+    }
+    var context = ServerContext(method: handler.method, metadata: envelope.metadata, peer: io.peer)
+    if envelope.timeoutNanoseconds > 0 {
+      let deadline = clock.now.advanced(by: .nanoseconds(envelope.timeoutNanoseconds))
+      context.deadline = deadline
+      state.timers.require(deadline)
+    }
+    state.handlerCount += 1
+    state.machine.accept(opening, handler.method.shape, start(handler, opening, context, &deferred))
+  }
+
+  private func start(
+    _ handler: MethodHandler, _ opening: ServerConnectionMachine<RunningCall>.Opening, _ context: ServerContext,
+    _ deferred: inout Deferred
+  ) -> RunningCall {
+    if case .unary(let body) = handler.body, let message = opening.message {
+      let task = Task(executorPreference: io.executor) {
+        await self.serve(opening.id, context.method) { .reply(try await body(message, context)) }
+      }
+      return RunningCall(task: task, requests: nil, deadline: context.deadline)
+    }
+    let call = ServerCall(id: opening.id, shape: handler.method.shape, connection: self)
+    // Far below what stalls: it came in one frame, and the queue is empty.
+    if let message = opening.message { _ = call.requests.push(message, &deferred) }
+    if opening.ended { call.requests.finish(.success(()), &deferred) }
+    let task = Task(executorPreference: io.executor) {
+      await self.serve(opening.id, context.method) { try await Self.run(handler, call, context) }
+      // Whoever still reads after the handler has returned must not wait for ever.
+      var deferred = Deferred()
+      call.requests.fail(Self.callEnded, &deferred)
+      deferred.perform()
+    }
+    return RunningCall(task: task, requests: call.requests, deadline: context.deadline)
+  }
+
+  private static func run(_ handler: MethodHandler, _ call: ServerCall, _ context: ServerContext) async throws
+    -> Outcome
+  {
+    switch handler.body {
+    case .unary(let body): return .reply(try await body(try await call.onlyRequest(), context))
+    case .streams(let body):
+      try await body(call, context)
+      if handler.method.shape.streamsReplies { return .endOfReplies }
+      // Says nothing if the reply was sent.
+      return .failure(RPCError(.internal, "\(handler.method.path) returned without a reply"))
+    }
+  }
+
+  private func serve(
+    _ id: StreamID, _ method: MethodDescriptor, _ body: () async throws -> Outcome
+  ) async {
+    var outcome: Outcome
+    do {
+      outcome = try await body()
+    } catch {
+      outcome = .failure(router.status(of: error, in: method))
+    }
+    outcome = fitted(outcome)
+    update { state, deferred in
+      state.handlerCount -= 1
+      finish(id, outcome, &state, &deferred)
+      reportIfEnded(state, &deferred)
+    }
+  }
+
+  /// Ends a call before its handler has returned.
+  func finish(_ id: StreamID, _ outcome: Outcome) {
+    let outcome = fitted(outcome)
+    update { state, deferred in finish(id, outcome, &state, &deferred) }
+  }
+
+  /// An oversize reply becomes an error: peers close the whole connection on a frame above the limit.
+  private func fitted(_ outcome: Outcome) -> Outcome {
+    guard case .reply(let message) = outcome,
+      ResponseEnvelope.byteCount(ofReply: message.count) > limits.maximumFramePayload
+    else { return outcome }
+    let limit = limits.maximumFramePayload
+    return .failure(
+      RPCError(.resourceExhausted, "the reply of \(message.count) bytes is above the limit of \(limit); ask for less"))
+  }
+
+  /// Sends the last frame of a call, unless it has ended already.
+  private func finish(_ id: StreamID, _ outcome: Outcome, _ state: inout State, _ deferred: inout Deferred) {
+    guard state.machine.finish(id) != nil else { return }
+    forget(id, &state, &deferred)
+    switch outcome {
+    case .reply(let message):
+      state.link.outbound.appendResponse(ResponseEnvelope(payload: message[...]), id: id)
+    case .endOfReplies: state.link.outbound.appendEnd(id: id)
+    case .failure(let error): state.link.outbound.appendResponse(ResponseEnvelope(error: error), id: id)
+    }
+    closeIfDrained(&state)
+  }
+}
+
+extension ServerCall {
+  /// The request of a method that takes one; the connection has seen to it that there is no more.
+  func onlyRequest() async throws(RPCError) -> ArraySlice<UInt8> {
+    guard let request = try await next() else {
+      throw RPCError(.invalidArgument, "the call ended without the one request that its method takes")
+    }
+    return request
+  }
+}

@@ -1,0 +1,48 @@
+/// The unit on the wire (ttrpc): `u32be length, u32be stream id, u8 type, u8 flags`, then `length` bytes of payload.
+struct FrameHeader: Sendable, Hashable {
+  /// The bytes of a header.
+  static let byteCount = 10
+
+  /// Bytes of payload that follow.
+  var length: UInt32
+  /// The call it belongs to.
+  var streamID: StreamID
+  /// What the payload is.
+  var type: FrameType
+  /// What it says of the stream.
+  var flags: FrameFlags
+}
+
+/// What a frame carries. Types from 0x40 on are Chancery's extensions of ttrpc.
+struct FrameType: RawRepresentable, Hashable, Sendable {
+  let rawValue: UInt8
+
+  /// Opens a call: a request envelope.
+  static let request = FrameType(rawValue: 1)
+  /// Ends a call: a response envelope.
+  static let response = FrameType(rawValue: 2)
+  /// One message of a stream.
+  static let data = FrameType(rawValue: 3)
+  /// The caller gave up (extension; the only one that may be sent to a plain peer, which ignores it).
+  static let cancel = FrameType(rawValue: 0x42)
+}
+
+/// Flags of requests and data; unknown bits are ignored.
+struct FrameFlags: OptionSet, Hashable, Sendable {
+  let rawValue: UInt8
+
+  /// The sender sends no more on this stream.
+  static let remoteClosed = FrameFlags(rawValue: 0x01)
+  /// The sender will send data on this stream.
+  static let remoteOpen = FrameFlags(rawValue: 0x02)
+  /// The payload is not a message.
+  static let noData = FrameFlags(rawValue: 0x04)
+}
+
+/// A header with its payload.
+struct Frame: Sendable, Hashable {
+  var streamID: StreamID
+  var type: FrameType
+  var flags: FrameFlags = []
+  var payload: [UInt8] = []
+}

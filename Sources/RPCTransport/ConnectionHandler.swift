@@ -1,0 +1,148 @@
+import NIOCore
+import RPC
+import TimeAndChance
+
+/// Moves bytes between a NIO channel and a connection.
+///
+/// `@unchecked Sendable`: what is mutable is touched on the channel's event loop alone. NIO calls the handler there, and
+/// `wake`, which comes from any thread, hops there.
+final class ConnectionHandler: ChannelInboundHandler, ConnectionIO, @unchecked Sendable {
+  typealias InboundIn = ByteBuffer
+
+  /// How long a closing connection may take to write what is left.
+  private static let closeTimeout = TimeAmount.seconds(5)
+  /// The largest buffer kept while there is nothing to write.
+  private static let idleCapacity = 16 * 1024
+  /// The longest timer that is set: NIO's clock overflows on longer ones. An early one does no harm.
+  private static let longestTimer = Duration.seconds(3600)
+
+  let executor: any TaskExecutor
+  let peer: PeerInfo
+  private let channel: any Channel
+  private let clock: any ServiceClock
+
+  /// Nil before `drive` and after the channel was closed.
+  private var connection: (any DrivenConnection)?
+  private var demand = TransportDemand()
+  private var timer: Scheduled<Void>?
+  private var isWriting = false
+  private var isClosing = false
+  /// What is exchanged for the bytes of the connection, and what carries them to the channel; kept so that a busy
+  /// connection does not allocate.
+  private var outbound: [UInt8] = []
+  private var buffer = ByteBuffer()
+
+  init(channel: any Channel, loops: EventLoops, clock: any ServiceClock) {
+    self.channel = channel
+    self.clock = clock
+    executor = loops.executor(of: channel.eventLoop)
+    peer = PeerInfo(address: channel.remoteAddress.map(Self.text) ?? "unknown")
+  }
+
+  /// Joins the connection to the channel; on the loop, before the first byte is read.
+  func drive(_ connection: any DrivenConnection) throws {
+    self.connection = connection
+    try channel.pipeline.syncOperations.addHandler(self)
+    // Also fires for a channel that never becomes active.
+    channel.closeFuture.assumeIsolated().whenComplete { _ in
+      self.closed(RPCError(.unavailable, "the peer closed the connection"))
+    }
+  }
+
+  func wake() { channel.eventLoop.execute { self.serve() } }
+
+  private static func text(_ address: SocketAddress) -> String {
+    if case .unixDomainSocket = address { return "unix:\(address.pathname ?? "")" }
+    return Endpoint.tcp(host: address.ipAddress ?? "unknown", port: address.port ?? 0).description
+  }
+}
+
+// MARK: - On the loop
+
+extension ConnectionHandler {
+  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    let bytes = Self.unwrapInboundIn(data)
+    connection?.receive(bytes.readableBytesSpan)
+  }
+
+  func channelWritabilityChanged(context: ChannelHandlerContext) {
+    if channel.isWritable { write() }
+  }
+
+  func errorCaught(context: ChannelHandlerContext, error: any Error) {
+    closed(RPCError(.unavailable, "the connection failed: \(error)"))
+    context.close(promise: nil)
+  }
+
+  /// Does what the connection wants.
+  private func serve() {
+    guard let connection else { return }
+    let wanted = connection.demand()
+    if wanted.reads != demand.reads { setReading(wanted.reads) }
+    if wanted.timer != demand.timer { setTimer(wanted.timer) }
+    demand = wanted
+    write()
+    if wanted.closes { close() }
+  }
+
+  /// Writes what waits, as long as the channel takes it; a closing one takes everything.
+  private func write() {
+    // A flush may report that the channel is writable again, inside this function.
+    guard let connection, !isWriting else { return }
+    isWriting = true
+    defer { isWriting = false }
+    while channel.isWritable || demand.closes {
+      connection.takeOutbound(&outbound)
+      if outbound.isEmpty { break }
+      buffer.clear()
+      buffer.writeBytes(outbound)
+      outbound.removeAll(keepingCapacity: true)
+      channel.writeAndFlush(buffer, promise: nil)
+    }
+    if outbound.capacity > Self.idleCapacity { outbound = [] }
+    if buffer.capacity > Self.idleCapacity { buffer = ByteBuffer() }
+  }
+
+  private func setReading(_ reading: Bool) {
+    do {
+      try channel.syncOptions?.setOption(.autoRead, value: reading)
+    } catch {
+      // Only a closed channel refuses, and there is nothing to read from it.
+      return
+    }
+  }
+
+  private func setTimer(_ instant: ContinuousClock.Instant?) {
+    timer?.cancel()
+    timer = instant.map { instant in
+      let delay = min(max(clock.now.duration(to: instant), .zero), Self.longestTimer)
+      return channel.eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(delay)) { self.timerFired() }
+    }
+  }
+
+  private func timerFired() {
+    // The timer is used up: the next demand sets another, even for the same instant.
+    demand.timer = nil
+    connection?.timerFired()
+    serve()
+  }
+
+  /// Closes once what was written has left, or after a while.
+  private func close() {
+    guard !isClosing else { return }
+    isClosing = true
+    guard channel.isActive else { return channel.close(promise: nil) }
+    let limit = channel.eventLoop.scheduleTask(in: Self.closeTimeout) { [channel] in channel.close(promise: nil) }
+    channel.writeAndFlush(ByteBuffer()).whenComplete { [channel] _ in
+      limit.cancel()
+      channel.close(promise: nil)
+    }
+  }
+
+  private func closed(_ error: RPCError) {
+    timer?.cancel()
+    timer = nil
+    connection?.closed(error)
+    connection = nil
+  }
+}
