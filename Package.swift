@@ -35,6 +35,16 @@ let package = Package(
         "RPC", "TimeAndChance", .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),
       ], swiftSettings: settings),
+    .target(name: "CPosix"),
+    .systemLibrary(name: "CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+    .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
+    .target(name: "PostgresDriver", dependencies: ["CPostgres", "DedicatedThreads"], swiftSettings: settings),
+    .target(name: "RedisDriver", dependencies: ["CHiredis", "DedicatedThreads"], swiftSettings: settings),
+    .target(name: "LocalServers", dependencies: ["CPosix", "DedicatedThreads"], swiftSettings: settings),
+    .target(name: "DedicatedThreads", dependencies: ["CPosix"], swiftSettings: settings),
+    .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(name: "CSodium", pkgConfig: "libsodium", providers: [.apt(["libsodium-dev"])]),
+    .target(name: "Signing", dependencies: ["COpenSSL", "CSodium", "Domain"], swiftSettings: settings),
     .target(
       name: "Simulation", dependencies: ["TimeAndChance", .product(name: "HeapModule", package: "swift-collections")],
       swiftSettings: settings),
@@ -48,6 +58,11 @@ let package = Package(
     .testTarget(
       name: "SchemaTests", dependencies: ["CProtobufC", "ProtobufRuntime", "RPC", "Schema", "TestSchema"],
       swiftSettings: settings),
+    .testTarget(name: "DedicatedThreadsTests", dependencies: ["DedicatedThreads"], swiftSettings: settings),
+    .testTarget(name: "PostgresDriverTests", dependencies: ["LocalServers", "PostgresDriver"], swiftSettings: settings),
+    .testTarget(name: "RedisDriverTests", dependencies: ["LocalServers", "RedisDriver"], swiftSettings: settings),
+    .testTarget(
+      name: "SigningTests", dependencies: ["COpenSSL", "CSodium", "Domain", "Signing"], swiftSettings: settings),
     .testTarget(name: "DomainTests", dependencies: ["Domain"], swiftSettings: settings),
     .testTarget(name: "TimeAndChanceTests", dependencies: ["TimeAndChance"], swiftSettings: settings),
     .testTarget(name: "SimulationTests", dependencies: ["Simulation", "TimeAndChance"], swiftSettings: settings),

@@ -86,11 +86,17 @@ public enum BatchState: String, Sendable, Hashable, CaseIterable {
   case signed
   /// Failed as often as its budget allows.
   case failed
+  /// Its job was cancelled before it was signed.
+  case cancelled
+
+  /// Whether the batch still waits for something.
+  public var isOpen: Bool { self == .pending || self == .leased }
 
   /// Whether the batch may go from this state to `next`.
   public func mayBecome(_ next: BatchState) -> Bool {
     switch (self, next) {
     case (.pending, .leased), (.leased, .pending), (.leased, .signed), (.leased, .failed): true
+    case (.pending, .cancelled), (.leased, .cancelled): true
     // Only by a retry that someone asked for.
     case (.failed, .pending): true
     default: false

@@ -73,6 +73,11 @@ public enum JobState: String, Sendable, Hashable, CaseIterable {
     default: false
     }
   }
+
+  /// Whether someone may ask for `next`: a job is done of itself, and taken up again only by a retry of failed batches.
+  public func mayBeSet(to next: JobState) -> Bool {
+    next != .done && self != .done && mayBecome(next)
+  }
 }
 
 /// The records of a job by what became of them, and its batches.

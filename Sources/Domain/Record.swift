@@ -11,11 +11,11 @@ public struct Record: Sendable, Hashable {
   public var externalID: String?
   /// The bytes to sign; may be empty.
   public var payload: [UInt8]
-  /// When it was stored.
-  public var createdAt: Timestamp
+  /// When it was stored; nil in a source that does not tell.
+  public var createdAt: Timestamp?
 
   /// Makes a record.
-  public init(id: RecordID, externalID: String?, payload: [UInt8], createdAt: Timestamp) {
+  public init(id: RecordID, externalID: String?, payload: [UInt8], createdAt: Timestamp?) {
     self.id = id
     self.externalID = externalID
     self.payload = payload

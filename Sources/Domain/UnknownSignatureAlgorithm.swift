@@ -25,9 +25,14 @@ public struct UnknownSignatureAlgorithm: Error, Hashable, Sendable, CustomString
   private static func nearest(to name: String) -> SignatureAlgorithm? {
     let given = normalized(name)
     guard !given.isEmpty else { return nil }
-    let ranked = SignatureAlgorithm.allCases.map { ($0, editDistance(given, normalized($0.name))) }
+    let ranked = SignatureAlgorithm.allCases.map { ($0, distance(given, normalized($0.name))) }
     guard let best = ranked.min(by: { $0.1 < $1.1 }), best.1 <= max(2, given.count / 2) else { return nil }
     return best.0
+  }
+
+  /// An abbreviation such as `p256` is nearer than its length would say.
+  private static func distance(_ given: [Character], _ name: [Character]) -> Int {
+    given.count >= 3 && name.suffix(given.count) == given[...] ? 1 : editDistance(given, name)
   }
 
   /// Lower case letters and digits only, so that `P256`, `ECDSA_P-256` and `ecdsap256` all come near `ecdsa-p256`.

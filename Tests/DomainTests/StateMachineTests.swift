@@ -17,7 +17,8 @@ import Testing
 
   @Test func batchStatesFollowTheTable() {
     let allowed: [BatchState: Set<BatchState>] = [
-      .pending: [.leased], .leased: [.pending, .signed, .failed], .signed: [], .failed: [.pending],
+      .pending: [.leased, .cancelled], .leased: [.pending, .signed, .failed, .cancelled], .signed: [],
+      .failed: [.pending], .cancelled: [],
     ]
     for from in BatchState.allCases {
       for to in BatchState.allCases {

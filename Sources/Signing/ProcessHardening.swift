@@ -1,0 +1,36 @@
+internal import COpenSSL
+internal import CSodium
+internal import Glibc
+
+/// What a process that holds keys does at its start.
+public enum ProcessHardening {
+  /// Forbids core dumps of this process, and that other processes of the same user trace it or read its memory.
+  /// `RLIMIT_CORE` goes to 0, and `PR_SET_DUMPABLE` too, since the kernel ignores that limit where core dumps are piped
+  /// into a program. Both last until another program is executed; the limit is inherited by children.
+  /// - Throws: `library_failure` with the system's reason.
+  public static func disableCoreDumps() throws(SigningError) {
+    var none = rlimit(rlim_cur: 0, rlim_max: 0)
+    // Where a sandbox allows no change, the limit may be low enough already.
+    var current = rlimit()
+    guard
+      setrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &none) == 0
+        || (getrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &current) == 0 && current.rlim_cur == 0)
+    else { throw failure("set the core dump limit to 0") }
+    guard chancery_forbid_dumps() == 0 else { throw failure("forbid core dumps") }
+  }
+
+  /// Whether ``disableCoreDumps()`` is in force.
+  public static var coreDumpsAreDisabled: Bool {
+    var current = rlimit()
+    return getrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &current) == 0 && current.rlim_cur == 0
+      && chancery_may_be_dumped() == 0
+  }
+
+  /// Sets up the memory for keys if nobody has used it yet, and says whether it is locked: never written to swap. If
+  /// not, `RLIMIT_MEMLOCK` is below one mebibyte; everything works all the same.
+  public static var keyMemoryIsLocked: Bool { KeyMemory.isLocked }
+
+  private static func failure(_ what: String) -> SigningError {
+    SigningError(.libraryFailure, "cannot \(what): \(String(cString: strerror(errno)))")
+  }
+}
