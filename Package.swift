@@ -17,8 +17,9 @@ let package = Package(
   ],
   targets: [
     .target(name: "TimeAndChance", swiftSettings: settings),
+    .target(name: "Telemetry", swiftSettings: settings),
     .target(name: "Domain", swiftSettings: settings),
-    .target(name: "Storage", dependencies: ["Domain"], swiftSettings: settings),
+    .target(name: "Storage", dependencies: ["Domain", "TimeAndChance"], swiftSettings: settings),
     .systemLibrary(name: "CProtobufC", pkgConfig: "libprotobuf-c", providers: [.apt(["libprotobuf-c-dev"])]),
     .target(name: "CSchema", dependencies: ["CProtobufC"]),
     .target(name: "ProtobufRuntime", dependencies: ["CProtobufC"], swiftSettings: settings),
@@ -46,8 +47,31 @@ let package = Package(
     .systemLibrary(name: "CSodium", pkgConfig: "libsodium", providers: [.apt(["libsodium-dev"])]),
     .target(name: "Signing", dependencies: ["COpenSSL", "CSodium", "Domain"], swiftSettings: settings),
     .target(
-      name: "Simulation", dependencies: ["TimeAndChance", .product(name: "HeapModule", package: "swift-collections")],
-      swiftSettings: settings),
+      name: "RedisLeases", dependencies: ["Storage", "Domain", "RedisDriver"], swiftSettings: settings),
+    .target(
+      name: "KeyKeeperService",
+      dependencies: [
+        "Translation", "Schema", "RPC", "Domain", "Storage", "Signing", "DedicatedThreads", "TimeAndChance", "Telemetry",
+      ], swiftSettings: settings),
+    .target(
+      name: "SignerService",
+      dependencies: [
+        "Translation", "Schema", "RPC", "Domain", "Signing", "DedicatedThreads", "TimeAndChance", "Telemetry",
+      ], swiftSettings: settings),
+    .target(
+      name: "Simulation",
+      dependencies: [
+        "CoordinatorService", "DedicatedThreads", "Domain", "KeyKeeperService", "RPC", "RPCMemory", "SignerService",
+        "Signing", "Storage", "Telemetry", "TimeAndChance", .product(name: "HeapModule", package: "swift-collections"),
+      ], swiftSettings: settings),
+    .target(
+      name: "Translation", dependencies: ["Schema", "RPC", "Domain", "Storage"], swiftSettings: settings),
+    .target(
+      name: "CoordinatorService",
+      dependencies: [
+        "Translation", "Schema", "RPC", "Domain", "Storage", "TimeAndChance", "Telemetry",
+        .product(name: "DequeModule", package: "swift-collections"),
+      ], swiftSettings: settings),
     // The test schema: generated as the shipped one is, but never shipped.
     .target(name: "CTestSchema", dependencies: ["CProtobufC"], path: "Tests/CTestSchema"),
     .target(
@@ -65,6 +89,12 @@ let package = Package(
       name: "SigningTests", dependencies: ["COpenSSL", "CSodium", "Domain", "Signing"], swiftSettings: settings),
     .testTarget(name: "DomainTests", dependencies: ["Domain"], swiftSettings: settings),
     .testTarget(name: "TimeAndChanceTests", dependencies: ["TimeAndChance"], swiftSettings: settings),
-    .testTarget(name: "SimulationTests", dependencies: ["Simulation", "TimeAndChance"], swiftSettings: settings),
+    .testTarget(
+      name: "CoordinatorServiceTests", dependencies: ["CoordinatorService", "Domain"], swiftSettings: settings),
+    .testTarget(
+      name: "SimulationTests",
+      dependencies: [
+        "Domain", "RPC", "RPCMemory", "Schema", "Signing", "Simulation", "Storage", "TimeAndChance", "Translation",
+      ], swiftSettings: settings),
   ]
 )

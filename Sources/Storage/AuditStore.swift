@@ -38,8 +38,11 @@ public struct AuditReport: Sendable, Hashable {
     public var violations: Int64
     /// How many could not be decided, because a crash lost part of the trail.
     public var undecidable: Int64
-    /// Some of the violations, for people.
+    /// Some of the violations, for people: at most `maximumExamples`.
     public var examples: [String]
+
+    /// How many examples a finding has at most.
+    public static let maximumExamples = 10
 
     /// Makes a finding.
     public init(

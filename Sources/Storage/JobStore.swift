@@ -15,6 +15,18 @@ public protocol JobStore: Sendable {
   /// At most `limit` jobs, newest first, older than `before`.
   func jobs(limit: Int, before: JobCursor?) async throws(StorageError) -> [Job]
 
+  /// Pauses, resumes or cancels a job. Cancelling takes back its batches, so that their results are refused; what is signed
+  /// stays signed. To ask for the state that it has is no error.
+  ///
+  /// Throws `notFound`, or `wrongState` where the job may not go there.
+  func setState(_ id: JobID, to state: JobState) async throws(StorageError) -> Job
+
+  /// Gives the failed batches of a job out again, with fresh budgets, and takes up the job if it was done. Returns how many
+  /// there were. Records that failed alone, in a batch that was signed, are not tried again: only another job does that.
+  ///
+  /// Throws `notFound`, or `wrongState` for a cancelled job.
+  func retryFailed(_ id: JobID) async throws(StorageError) -> Int
+
   /// Plans further batches of running jobs, so that about `target` batches wait to be claimed in each: a window of record
   /// ids at a time, in one transaction each. Returns how many batches were planned.
   func plan(target: Int) async throws(StorageError) -> Int
@@ -126,11 +138,13 @@ public struct SignedBatch: Sendable, Hashable {
   public var payloadDigests: [UInt8]
   /// The records that failed alone.
   public var failures: [RecordFailure]
+  /// How many more records were planned and are gone from the source, so that nobody knows their ids.
+  public var missing: Int
 
   /// Makes a result.
   public init(
     batch: BatchAttempt, signer: SignerID, keyID: KeyID, epoch: Epoch, leaseID: LeaseID, recordIDs: [Int64],
-    signatureSizes: [UInt32], signatures: [UInt8], payloadDigests: [UInt8], failures: [RecordFailure]
+    signatureSizes: [UInt32], signatures: [UInt8], payloadDigests: [UInt8], failures: [RecordFailure], missing: Int = 0
   ) {
     self.batch = batch
     self.signer = signer
@@ -142,6 +156,7 @@ public struct SignedBatch: Sendable, Hashable {
     self.signatures = signatures
     self.payloadDigests = payloadDigests
     self.failures = failures
+    self.missing = missing
   }
 }
 

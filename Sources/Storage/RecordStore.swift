@@ -16,6 +16,9 @@ public protocol RecordStore: Sendable {
   /// The source called `name`, nil if there is none.
   func source(named name: String) async throws(StorageError) -> Source?
 
+  /// All sources, by name.
+  func sources() async throws(StorageError) -> [Source]
+
   /// The records of `batch` after the id `after`, ascending: at most `maximumBytes` of payload, but at least one record
   /// if there is one. Read from a replica if it has replayed what the batch needs and has as many rows, else from the primary.
   func payloads(

@@ -20,6 +20,8 @@ public struct StorageError: Error, Sendable, Hashable {
     public static let outcomeUnknown = Code(rawValue: "outcome_unknown")
     /// The task was cancelled: nothing was changed.
     public static let cancelled = Code(rawValue: "cancelled")
+    /// The role of this service lacks a right: an operator must grant it.
+    public static let accessDenied = Code(rawValue: "access_denied")
     /// The schema is not the one that this program needs.
     public static let schemaMismatch = Code(rawValue: "schema_mismatch")
     /// The store said something that cannot be.

@@ -1,5 +1,4 @@
 import Simulation
-import Synchronization
 import Testing
 import TimeAndChance
 
@@ -64,12 +63,4 @@ import TimeAndChance
     }
     #expect(elapsed == .seconds(1))
   }
-}
-
-/// What happened, in order.
-private final class Trace: Sendable {
-  private let entries = Mutex<[String]>([])
-
-  var lines: [String] { entries.withLock { $0 } }
-  func add(_ line: String) { entries.withLock { $0.append(line) } }
 }

@@ -1,0 +1,65 @@
+import Domain
+import Storage
+import Synchronization
+import Telemetry
+import TimeAndChance
+
+extension Coordinator {
+  /// Claims batches while signers have credit, and hands them out.
+  func dispatch() async {
+    var lastReconciliation = clock.now
+    var attempt = 0
+    while !Task.isCancelled {
+      do throws(StorageError) {
+        // Between two claims nothing is on its way from the store, so what it has and the ledger lacks is lost.
+        if lastReconciliation.duration(to: clock.now) >= options.reconcileInterval {
+          try await reconcile()
+          lastReconciliation = clock.now
+        }
+        let credit = state.withLock { $0.isDraining ? 0 : $0.ledger.batchCredit }
+        let claimed = credit == 0 ? [] : try await claim(min(credit, options.claimLimit))
+        attempt = 0
+        if claimed.isEmpty {
+          if credit > 0 { planBell.ring() }
+          await workBell.wait()
+        } else {
+          await handOut(claimed)
+        }
+      } catch {
+        observer.event(.warning, "coordinator.claim_failed", "\(error)", [:])
+        try? await clock.sleep(for: options.storeBackoff.delay(attempt: attempt, random: random))
+        attempt += 1
+      }
+    }
+  }
+
+  private func claim(_ limit: Int) async throws(StorageError) -> [ClaimedBatch] {
+    // 16 bytes always make an id.
+    let claim = ClaimID(bytes: random.nextUUID())!
+    return try await store.claim(coordinator: id, claim: claim, limit: limit)
+  }
+
+  /// Gives claimed batches to signers; what no signer has credit for any more goes back.
+  private func handOut(_ claimed: [ClaimedBatch]) async {
+    var unassigned: [ReturnedBatch] = []
+    for batch in claimed {
+      let session = state.withLock { state in
+        state.ledger.assign(batch.batch, now: clock.now).flatMap { state.sessions[$0] }
+      }
+      if let session {
+        session.assign(batch)
+      } else {
+        unassigned.append(ReturnedBatch(batch: batch.batch, cause: .drained))
+      }
+    }
+    await giveBack(unassigned)
+  }
+
+  /// Gives back the batches that the store counts as this coordinator's and that it does not know: claimed by a call whose
+  /// answer was lost, or not given back because the store was away.
+  private func reconcile() async throws(StorageError) {
+    let stored = try await store.batchesClaimed(by: id)
+    let unknown = state.withLock { state in stored.filter { !state.ledger.has($0) } }
+    await giveBack(unknown.map { ReturnedBatch(batch: $0, cause: .drained) })
+  }
+}

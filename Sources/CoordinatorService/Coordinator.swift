@@ -1,0 +1,214 @@
+public import Domain
+public import RPC
+public import Storage
+import Synchronization
+public import Telemetry
+public import TimeAndChance
+import Translation
+
+/// Plans jobs into batches, streams batches to signers under their credit, stores results, and takes back what was lost.
+///
+/// Any number of coordinators may run: Postgres is the only truth, and every step is a compare-and-set there. `run` must run
+/// as long as the services are offered.
+public final class Coordinator: Sendable {
+  struct State {
+    var ledger = WorkLedger()
+    var sessions: [WorkLedger.SessionID: SignerSession] = [:]
+    /// Set when the coordinator is stopping: no batches are claimed.
+    var isDraining = false
+  }
+
+  /// Where it keeps everything.
+  public typealias Store = RecordStore & JobStore
+
+  /// Names this start of the coordinator.
+  public let id: CoordinatorID
+  let store: any Store
+  let clock: any ServiceClock
+  let random: any RandomSource
+  let observer: any Observer
+  let options: CoordinatorOptions
+  let commits: CommitQueue
+  let state = Mutex(State())
+  /// Rings when there may be batches to claim and credit to give them out.
+  let workBell = Doorbell()
+  /// Rings when there may be records to plan.
+  let planBell = Doorbell()
+  /// Rings when a job may have ended.
+  let endBell = Doorbell()
+
+  /// A coordinator that does not run yet.
+  public init(
+    store: any Store, clock: any ServiceClock, random: any RandomSource, observer: any Observer,
+    options: CoordinatorOptions = CoordinatorOptions()
+  ) {
+    // 16 bytes always make an id.
+    id = CoordinatorID(bytes: random.nextUUID())!
+    self.store = store
+    self.clock = clock
+    self.random = random
+    self.observer = observer
+    self.options = options
+    commits = CommitQueue(store: store, clock: clock, random: random, observer: observer, options: options)
+  }
+
+  /// What it serves.
+  public var services: [any RPCService] {
+    [JobsEndpoint(coordinator: self), RecordsEndpoint(coordinator: self), WorkEndpoint(coordinator: self)]
+  }
+
+  /// Coordinates until the task is cancelled. Call `drain` first for a stop that loses no work.
+  public func run() async {
+    await withTaskGroup(of: Void.self) { group in
+      group.addTask { await self.commits.run() }
+      group.addTask { await self.dispatch() }
+      group.addTask { await self.plan() }
+      group.addTask { await self.endJobs() }
+      group.addTask { await self.beat() }
+      group.addTask { await self.takeBackStale() }
+      group.addTask { await self.tick() }
+    }
+  }
+
+  /// Stops giving out batches, tells the signers to finish, and waits until they have or the drain timeout has passed.
+  /// What is left is given back, and the coordinator is unregistered.
+  public func drain() async {
+    let sessions = state.withLock { state in
+      state.isDraining = true
+      return state.sessions.sorted { $0.key < $1.key }.map(\.value)
+    }
+    for session in sessions { await session.sendDrain() }
+    let limit = clock.now.advanced(by: options.drainTimeout)
+    while state.withLock({ $0.ledger.batchCount > 0 }), clock.now < limit {
+      guard (try? await clock.sleep(for: .milliseconds(20))) != nil else { break }
+    }
+    do {
+      let left = try await store.batchesClaimed(by: id)
+      _ = try await store.giveBack(left.map { ReturnedBatch(batch: $0, cause: .drained) })
+      try await store.unregister(id)
+    } catch {
+      // Its heartbeat goes stale, and another coordinator takes the batches.
+      observer.event(.warning, "coordinator.drain_failed", "batches could not be given back: \(error)", [:])
+    }
+  }
+
+  /// Rings the bells now and then, so that what other coordinators did is seen.
+  private func tick() async {
+    await every(options.pollInterval) {
+      self.workBell.ring()
+      self.planBell.ring()
+      self.endBell.ring()
+    }
+  }
+
+  private func beat() async {
+    await every(options.timing.heartbeatInterval) {
+      do throws(StorageError) {
+        try await self.store.heartbeat(self.id)
+        let reclaimed = try await self.store.reclaimFromStaleCoordinators(timeout: self.options.timing.heartbeatTimeout)
+        if reclaimed > 0 {
+          self.observer.count("chancery_batches_reclaimed_total", by: Double(reclaimed))
+          self.observer.event(
+            .warning, "coordinator.reclaimed", "took \(reclaimed) batches from a coordinator that stopped", [:])
+          self.workBell.ring()
+        }
+      } catch {
+        self.observer.event(.warning, "coordinator.heartbeat_failed", "\(error)", [:])
+      }
+    }
+  }
+
+  /// Plans batches of running jobs ahead of the signers, a few windows at a time.
+  private func plan() async {
+    while !Task.isCancelled {
+      let (credit, isDraining) = state.withLock { ($0.ledger.batchCredit, $0.isDraining) }
+      do throws(StorageError) {
+        let planned = isDraining ? 0 : try await store.plan(target: max(4, 2 * credit))
+        if planned > 0 {
+          workBell.ring()
+          continue
+        }
+      } catch {
+        observer.event(.warning, "coordinator.plan_failed", "\(error)", [:])
+      }
+      await planBell.wait()
+    }
+  }
+
+  /// Ends jobs whose every batch has ended: after commits and now and then, never inside a commit.
+  private func endJobs() async {
+    while !Task.isCancelled {
+      do throws(StorageError) {
+        for job in try await store.endFinishedJobs() {
+          observer.count("chancery_jobs_ended_total")
+          observer.event(.info, "job.done", "every record is signed or failed", ["job": job.description])
+        }
+      } catch {
+        observer.event(.warning, "coordinator.end_failed", "\(error)", [:])
+      }
+      await endBell.wait()
+    }
+  }
+
+  /// Takes back batches whose signer shows no progress.
+  private func takeBackStale() async {
+    await every(options.timing.progressTimeout / 6) {
+      let limit = self.clock.now.advanced(by: .zero - self.options.timing.progressTimeout)
+      let stale = self.state.withLock { $0.ledger.takeStale(before: limit) }
+      await self.giveBack(stale.map { ReturnedBatch(batch: $0, cause: .signerLost) })
+    }
+  }
+
+  private func every(_ interval: Duration, _ action: () async -> Void) async {
+    while !Task.isCancelled {
+      await action()
+      // Ends early only when the task is cancelled.
+      try? await clock.sleep(for: interval)
+    }
+  }
+
+  /// Gives batches back to the store. Those that it cannot take now are found again when the store's idea of this
+  /// coordinator's batches is checked.
+  func giveBack(_ batches: [ReturnedBatch]) async {
+    guard !batches.isEmpty else { return }
+    for batch in batches {
+      observer.count("chancery_batches_returned_total", ["cause": batch.cause.label], by: 1)
+      observer.event(.info, "batch.returned", "given back: \(batch.cause.label)", batch.batch.attributes)
+    }
+    do throws(StorageError) {
+      _ = try await store.giveBack(batches)
+    } catch {
+      observer.event(.warning, "batch.return_failed", "\(error)", [:])
+    }
+    workBell.ring()
+    endBell.ring()
+  }
+
+  /// Calls the store; its failure becomes the call's.
+  func stored<Value>(_ call: () async throws(StorageError) -> Value) async throws(RPCError) -> Value {
+    do {
+      return try await call()
+    } catch {
+      throw RPCError(error)
+    }
+  }
+}
+
+extension BatchReturn {
+  /// For metrics and logs.
+  var label: String {
+    switch self {
+    case .drained: "drained"
+    case .keyUnavailable: "key_unavailable"
+    case .signerLost: "signer_lost"
+    case .failed: "failed"
+    }
+  }
+}
+
+extension BatchAttempt {
+  /// For logs.
+  var attributes: [String: String] {
+    ["job": jobID.description, "batch": String(seq), "attempt": String(attempt)]
+  }
+}

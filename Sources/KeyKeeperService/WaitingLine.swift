@@ -1,0 +1,305 @@
+import Domain
+import Storage
+
+/// Those who wait here for a key of one algorithm, as a value: it decides whom to ask for next and when.
+///
+/// The cache keeps the one line of all KeyKeepers; this is our part of it, in the same order. Each caller asks the cache once
+/// when it comes, which gives it a place; from then on only the first asks for all. When one gets a key, the next asks at
+/// once, and twice as many in the round after, for where one key became free there may be more.
+struct WaitingLine {
+  typealias Instant = ContinuousClock.Instant
+
+  /// A call that waits.
+  struct Waiter: Sendable {
+    let number: Int64
+    let holder: SignerID
+    let ttl: Duration
+    let arrived: Instant
+    /// When it stops waiting.
+    let deadline: Instant
+    let reply: Reply<AcquireOutcome>
+    /// The lease to be; another one after a pick that could not be granted.
+    var leaseID: LeaseID
+    /// Its place in the line of the cache, from such a pick.
+    var ticket: Int64?
+    /// Whether it asked for itself, and so has a place in the line of the cache.
+    var isAsked = false
+    /// Whether a request for it was sent, so that it must leave the line if it goes.
+    var mayBeInLine = false
+    /// Rounds in a row that failed since it came.
+    var failures = 0
+    /// Picks that could not be granted.
+    var staleGrants = 0
+  }
+
+  /// What to do next.
+  enum Step: Sendable {
+    /// Take these out of the line of the cache.
+    case leave([WaiterID])
+    /// Rebuild the cache.
+    case rebuild(RebuildReason)
+    /// Ask for these.
+    case take([TakeRequest])
+    /// Nothing, until something happens or it is time.
+    case wait(until: Instant?)
+  }
+
+  /// Why the cache is rebuilt.
+  enum RebuildReason: Int, Sendable, Comparable {
+    /// It said that it must be; somebody else may have done it since.
+    case isLost
+    /// It does not know what it should.
+    case isWrong
+
+    static func < (left: RebuildReason, right: RebuildReason) -> Bool { left.rawValue < right.rawValue }
+  }
+
+  /// What came of a round.
+  struct Round: Sendable {
+    var picked: [(waiter: Waiter, pick: LeasePick)] = []
+    /// The line of the cache was full.
+    var refused: [Waiter] = []
+    var expired: [LeaseRelease] = []
+    /// How many were put in line.
+    var queued = 0
+    /// The cache has no key at all.
+    var hasNoKeys = false
+  }
+
+  /// The most requests of a round.
+  static let requestsPerRound = 128
+  /// The most who ask again in a round.
+  static let pollsPerRound = 64
+
+  let algorithm: SignatureAlgorithm
+  let keyKeeper: String
+  let slack: Duration
+  /// How long the cache remembers those who do not ask.
+  let patience: Duration
+  /// The most who may have to leave the line of the cache; it drops older ones by itself, for they do not ask.
+  let limit: Int
+  /// In the order of their places.
+  private(set) var waiters: [Waiter] = []
+  private(set) var rebuildReason: RebuildReason?
+  private var leaving: [WaiterID] = []
+  private var abandoned: Set<Int64> = []
+  private var pollAt: Instant?
+  private var pollCount = 1
+  /// Keys that became free here since the round under way began.
+  private var released = 0
+  private var retryAt: Instant?
+  private(set) var failuresInARow = 0
+  private var lastAnswer: Instant?
+  private var nextNumber: Int64 = 0
+
+  init(algorithm: SignatureAlgorithm, keyKeeper: String, slack: Duration, patience: Duration, limit: Int) {
+    self.algorithm = algorithm
+    self.keyKeeper = keyKeeper
+    self.slack = slack
+    self.patience = patience
+    self.limit = limit
+  }
+
+  // MARK: - What happens
+
+  /// A call comes; nil if as many wait as may.
+  mutating func enter(
+    holder: SignerID, ttl: Duration, leaseID: LeaseID, at now: Instant, until deadline: Instant
+  ) -> Waiter? {
+    guard waiters.count < limit else { return nil }
+    nextNumber += 1
+    let waiter = Waiter(
+      number: nextNumber, holder: holder, ttl: ttl, arrived: now, deadline: deadline, reply: Reply(), leaseID: leaseID)
+    waiters.append(waiter)
+    return waiter
+  }
+
+  /// A waiter whose pick could not be granted comes back to its place, for another lease.
+  mutating func comeBack(_ waiter: Waiter, ticket: Int64, leaseID: LeaseID) {
+    var waiter = waiter
+    waiter.ticket = ticket
+    waiter.leaseID = leaseID
+    waiter.isAsked = false
+    waiter.mayBeInLine = false
+    waiter.staleGrants += 1
+    waiters.insert(waiter, at: waiters.firstIndex { $0.number > waiter.number } ?? waiters.endIndex)
+  }
+
+  /// The caller of a waiter has gone.
+  mutating func abandon(_ number: Int64) { abandoned.insert(number) }
+
+  /// Keys became free here.
+  mutating func hearOfRelease(_ count: Int, at now: Instant) {
+    released += count
+    guard waiters.contains(where: \.isAsked) else { return }
+    pollAt = now
+    pollCount = max(pollCount, min(released, Self.pollsPerRound))
+  }
+
+  mutating func requestRebuild(_ reason: RebuildReason) {
+    rebuildReason = max(rebuildReason ?? reason, reason)
+  }
+
+  // MARK: - What to do
+
+  /// Takes out those who have waited as long as they may.
+  mutating func dismissOverdue(at now: Instant) -> [Waiter] {
+    guard waiters.contains(where: { $0.deadline <= now }) else { return [] }
+    return dismiss { $0.deadline <= now }
+  }
+
+  /// Takes out all.
+  mutating func dismissAll() -> [Waiter] { dismiss { _ in true } }
+
+  /// Those who must leave the line of the cache, for one who does it in another way.
+  mutating func takeLeaving() -> [WaiterID] {
+    defer { leaving = [] }
+    return leaving
+  }
+
+  mutating func nextStep(at now: Instant) -> Step {
+    if !abandoned.isEmpty {
+      let gone = abandoned
+      abandoned = []
+      _ = dismiss { gone.contains($0.number) }
+    }
+    let deadline = waiters.lazy.map(\.deadline).min()
+    if let retryAt, retryAt > now { return .wait(until: min(retryAt, deadline ?? retryAt)) }
+    if !leaving.isEmpty { return .leave(Array(leaving.prefix(Self.requestsPerRound))) }
+    if let rebuildReason { return .rebuild(rebuildReason) }
+    if let lastAnswer, lastAnswer.duration(to: now) > patience { askAgain() }
+    let requests = requests(at: now)
+    if !requests.isEmpty { return .take(requests) }
+    guard let deadline else { return .wait(until: nil) }
+    return .wait(until: min(pollAt ?? deadline, deadline))
+  }
+
+  /// The first to ask again, if it is time, and those who have not asked for themselves.
+  private mutating func requests(at now: Instant) -> [TakeRequest] {
+    var polls = pollAt.map { $0 <= now } == true ? pollCount : 0
+    released = 0
+    var requests: [TakeRequest] = []
+    for index in waiters.indices where requests.count < Self.requestsPerRound {
+      if waiters[index].isAsked {
+        if polls == 0 { continue }
+        polls -= 1
+      }
+      waiters[index].mayBeInLine = true
+      let waiter = waiters[index]
+      requests.append(
+        TakeRequest(
+          algorithm: algorithm, waiter: id(of: waiter), leaseID: waiter.leaseID, ttl: waiter.ttl + slack,
+          ticket: waiter.ticket))
+    }
+    return requests
+  }
+
+  // MARK: - What came of it
+
+  /// The cache has answered. The first of those still in line asks again after `interval`, or when a lease expires.
+  mutating func answer(
+    _ outcomes: [TakeOutcome], to requests: [TakeRequest], at now: Instant, interval: Duration
+  ) -> Round {
+    succeeded(at: now)
+    var round = Round()
+    var results: [Int64: TakeOutcome.Result] = [:]
+    var nextPoll = interval
+    for (request, outcome) in zip(requests, outcomes) {
+      results[request.waiter.number] = outcome.result
+      round.expired += outcome.expired
+    }
+    var polled = 0
+    var served = 0
+    var rest: [Waiter] = []
+    rest.reserveCapacity(waiters.count)
+    for var waiter in waiters {
+      guard let result = results[waiter.number] else {
+        rest.append(waiter)
+        continue
+      }
+      if waiter.isAsked { polled += 1 }
+      switch result {
+      case .picked(let pick):
+        if waiter.isAsked { served += 1 }
+        round.picked.append((waiter, pick))
+        continue
+      case .queued(let position, let nextExpiry):
+        if !waiter.isAsked && waiter.ticket == nil { round.queued += 1 }
+        waiter.isAsked = true
+        if let nextExpiry {
+          nextPoll = min(nextPoll, max(nextExpiry, .milliseconds(1)))
+        } else if position == 0 {
+          round.hasNoKeys = true
+        }
+      case .lineFull:
+        round.refused.append(waiter)
+        continue
+      case .mustRebuild: requestRebuild(.isLost)
+      }
+      rest.append(waiter)
+    }
+    waiters = rest
+    planPoll(polled: polled, served: served, after: nextPoll, at: now)
+    return round
+  }
+
+  private mutating func planPoll(polled: Int, served: Int, after interval: Duration, at now: Instant) {
+    guard waiters.contains(where: \.isAsked) else {
+      pollAt = nil
+      pollCount = 1
+      return
+    }
+    if released > 0 || (polled > 0 && served == polled) {
+      pollAt = now
+      pollCount = min(max(2 * served, released, 1), Self.pollsPerRound)
+    } else {
+      let next = now.advanced(by: interval)
+      pollAt = polled > 0 ? next : min(pollAt ?? next, next)
+      pollCount = 1
+    }
+  }
+
+  /// The cache has taken these out of its line.
+  mutating func left(_ ids: [WaiterID], at now: Instant) {
+    succeeded(at: nil)
+    let gone = Set(ids)
+    leaving.removeAll { gone.contains($0) }
+  }
+
+  /// The cache was rebuilt, or found to be in order: everybody asks again, for the line may be lost.
+  mutating func rebuilt() {
+    succeeded(at: nil)
+    rebuildReason = nil
+    askAgain()
+  }
+
+  /// A step could not be done. Nothing is tried before `retryAt`; returns those for whom it failed too often.
+  mutating func failed(retryAt: Instant, attempts: Int) -> [Waiter] {
+    failuresInARow += 1
+    self.retryAt = retryAt
+    for index in waiters.indices { waiters[index].failures += 1 }
+    return dismiss { $0.failures >= attempts }
+  }
+
+  private mutating func succeeded(at now: Instant?) {
+    failuresInARow = 0
+    retryAt = nil
+    if let now { lastAnswer = now }
+    for index in waiters.indices { waiters[index].failures = 0 }
+  }
+
+  private mutating func askAgain() {
+    for index in waiters.indices { waiters[index].isAsked = false }
+    lastAnswer = nil
+  }
+
+  private mutating func dismiss(_ isDismissed: (Waiter) -> Bool) -> [Waiter] {
+    let dismissed = waiters.filter(isDismissed)
+    waiters.removeAll(where: isDismissed)
+    leaving += dismissed.filter(\.mayBeInLine).map { id(of: $0) }
+    leaving = leaving.suffix(limit)
+    return dismissed
+  }
+
+  private func id(of waiter: Waiter) -> WaiterID { WaiterID(keyKeeper: keyKeeper, number: waiter.number) }
+}

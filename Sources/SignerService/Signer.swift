@@ -1,0 +1,117 @@
+public import DedicatedThreads
+public import Domain
+public import RPC
+import Schema
+public import Signing
+import Synchronization
+public import Telemetry
+public import TimeAndChance
+
+/// Signs batches: takes them from every coordinator it knows, leases a key for each, signs on a fixed pool of threads,
+/// sends the signatures back, and gives the key back when they are stored. It holds no credentials of any database.
+public final class Signer: Sendable {
+  /// Names this start of the signer; the holder of its leases.
+  public let id: SignerID
+  let compute: any ComputeExecutor
+  let clock: any ServiceClock
+  let random: any RandomSource
+  let observer: any Observer
+  let options: SignerOptions
+  let leases: KeyLeases
+  private let coordinators: [any RPCChannel]
+  private let drainSignal = DrainSignal()
+
+  /// A signer that does not run yet. The channels must be run by the caller. Throws when the system has no randomness.
+  public init(
+    coordinators: [any RPCChannel], keyKeeper: any RPCChannel, compute: any ComputeExecutor,
+    clock: any ServiceClock, random: any RandomSource, observer: any Observer, options: SignerOptions
+  ) throws(SigningError) {
+    precondition(!coordinators.isEmpty, "a signer needs a coordinator")
+    // 16 bytes always make an id.
+    id = SignerID(bytes: random.nextUUID())!
+    self.coordinators = coordinators
+    self.compute = compute
+    self.clock = clock
+    self.random = random
+    self.observer = observer
+    self.options = options
+    leases = try KeyLeases(
+      client: ChanceryV1.Leases.Client(keyKeeper), holder: id, clock: clock, timing: options.timing, observer: observer)
+  }
+
+  /// Signs until the task is cancelled, or until what there was at `drain` is finished.
+  public func run() async {
+    await withTaskGroup(of: Void.self) { group in
+      group.addTask { await self.leases.run() }
+      await withTaskGroup(of: Void.self) { sessions in
+        for channel in self.coordinators { sessions.addTask { await self.serve(channel) } }
+      }
+      self.leases.stop()
+      await group.waitForAll()
+    }
+  }
+
+  /// Takes no new batches; `run` returns when those at hand are finished.
+  public func drain() { drainSignal.begin() }
+
+  /// Works for one coordinator, again and again.
+  private func serve(_ channel: any RPCChannel) async {
+    var attempt = 0
+    while !Task.isCancelled && !drainSignal.hasBegun {
+      let started = clock.now
+      do {
+        let session = WorkSession(signer: self, share: coordinators.count, drainSignal: drainSignal)
+        try await session.run(ChanceryV1.Batches.Client(channel))
+      } catch {
+        observer.event(.warning, "signer.stream_lost", "\(error)", [:])
+      }
+      if Task.isCancelled || drainSignal.hasBegun { break }
+      // A stream that held for a while was no failure to connect.
+      attempt = started.duration(to: clock.now) > .seconds(10) ? 0 : attempt + 1
+      try? await clock.sleep(for: options.backoff.delay(attempt: attempt, random: random))
+    }
+  }
+}
+
+/// Tells every session of a signer that it is stopping.
+final class DrainSignal: Sendable {
+  private struct State {
+    var hasBegun = false
+    var waiters: [Int: CheckedContinuation<Void, Never>] = [:]
+    var nextID = 0
+  }
+
+  private let state = Mutex(State())
+
+  var hasBegun: Bool { state.withLock { $0.hasBegun } }
+
+  func begin() {
+    let waiters = state.withLock { state in
+      state.hasBegun = true
+      defer { state.waiters = [:] }
+      return state.waiters.sorted { $0.key < $1.key }.map(\.value)
+    }
+    for waiter in waiters { waiter.resume() }
+  }
+
+  /// Waits for the signal, or until the task is cancelled.
+  func wait() async {
+    let id = state.withLock { state in
+      state.nextID += 1
+      return state.nextID
+    }
+    await withTaskCancellationHandler {
+      await withCheckedContinuation { continuation in
+        let mayGo = state.withLock { state in
+          if state.hasBegun || Task.isCancelled { return true }
+          state.waiters[id] = continuation
+          return false
+        }
+        if mayGo { continuation.resume() }
+      }
+    } onCancel: {
+      let waiter = state.withLock { $0.waiters.removeValue(forKey: id) }
+      waiter?.resume()
+    }
+  }
+}

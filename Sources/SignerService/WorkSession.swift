@@ -1,0 +1,230 @@
+import DedicatedThreads
+import Domain
+import RPC
+import Schema
+import Synchronization
+import Telemetry
+import TimeAndChance
+import Translation
+
+/// One stream to one coordinator.
+final class WorkSession: Sendable {
+  private struct State {
+    var works: [BatchAttempt: BatchWork] = [:]
+    /// Set when no new batches will come: this signer or the coordinator is stopping.
+    var isDraining = false
+  }
+
+  private let signer: Signer
+  private let batchCredit: Int
+  private let byteCredit: Int
+  private let drainSignal: DrainSignal
+  private let state = Mutex(State())
+
+  /// `share` is among how many coordinators the signer divides its credit.
+  init(signer: Signer, share: Int, drainSignal: DrainSignal) {
+    self.signer = signer
+    batchCredit = max(1, (signer.options.batches + share - 1) / share)
+    byteCredit = max(2 * StreamLimits.chunkBytes, signer.options.payloadBytes / share)
+    self.drainSignal = drainSignal
+  }
+
+  func run(_ client: ChanceryV1.Batches.Client) async throws {
+    try await client.work(options: CallOptions(waitForReady: true)) { requests, responses in
+      let output = WorkOutput(requests)
+      try await output.send(
+        .hello(
+          .init(
+            signerID: signer.id.description, name: signer.options.name,
+            algorithms: signer.options.algorithms.map(\.message))))
+      try await output.send(.credit(.init(batches: UInt32(batchCredit), payloadBytes: UInt64(byteCredit))))
+      try await withThrowingTaskGroup(of: Void.self) { group in
+        group.addTask { try await self.reportProgress(output) }
+        group.addTask { try await self.waitForDrain(output) }
+        while let response = try await responses.next() {
+          if let work = try await handle(response, output) {
+            group.addTask { try await self.process(work, output) }
+          }
+        }
+        group.cancelAll()
+      }
+    }
+  }
+
+  /// Takes in one message; returns a batch that is to be signed.
+  private func handle(
+    _ response: ChanceryV1.WorkResponse, _ output: WorkOutput
+  ) async throws(RPCError) -> BatchWork? {
+    switch response.kind {
+    case .begin(let begin):
+      let work = BatchWork(
+        batch: try BatchAttempt(begin.batch), algorithm: try SignatureAlgorithm(begin.algorithm, default: nil))
+      state.withLock { $0.works[work.batch] = work }
+      return work
+    case .records(let chunk):
+      if let work = try work(chunk.batch) {
+        try work.add(chunk)
+      } else {
+        try await output.send(.credit(.init(payloadBytes: UInt64(chunk.payloads.count))))
+      }
+    case .end(let end): try work(end.batch)?.endRecords()
+    case .committed(let committed): try work(committed.batch)?.settle(.committed)
+    case .refused(let refused): try work(refused.batch)?.settle(.refused(refused.message))
+    case .drain:
+      state.withLock { $0.isDraining = true }
+      finishIfIdle(output)
+    case nil: throw RPCError(.internal, "the coordinator sent an empty message")
+    }
+    return nil
+  }
+
+  /// The batch that a message is about; nil if it was given back in the meantime.
+  private func work(_ ref: ChanceryV1.BatchRef?) throws(RPCError) -> BatchWork? {
+    let batch = try BatchAttempt(ref)
+    return state.withLock { $0.works[batch] }
+  }
+
+  private func waitForDrain(_ output: WorkOutput) async throws {
+    await drainSignal.wait()
+    guard !Task.isCancelled else { return }
+    state.withLock { $0.isDraining = true }
+    try await output.send(.drain(.init()))
+    finishIfIdle(output)
+  }
+
+  private func finishIfIdle(_ output: WorkOutput) {
+    if state.withLock({ $0.isDraining && $0.works.isEmpty }) { output.finish() }
+  }
+
+  private func reportProgress(_ output: WorkOutput) async throws {
+    while true {
+      try await signer.clock.sleep(for: signer.options.timing.progressInterval)
+      let works = state.withLock { $0.works.values.sorted { $0.batch < $1.batch } }
+      guard !works.isEmpty else { continue }
+      try await output.send(
+        .progress(
+          .init(batches: works.map { .init(batch: $0.batch.message, recordsDone: UInt32($0.recordsDone)) })))
+    }
+  }
+}
+
+// MARK: - A batch
+
+extension WorkSession {
+  private func process(_ work: BatchWork, _ output: WorkOutput) async throws {
+    try await sign(work, output)
+    state.withLock { $0.works[work.batch] = nil }
+    if let credit = work.remainingCredit() { try await output.send(.credit(credit)) }
+    finishIfIdle(output)
+  }
+
+  /// Signs a batch from the first chunk to the coordinator's answer.
+  private func sign(_ work: BatchWork, _ output: WorkOutput) async throws {
+    let lease: KeyLease
+    let asked = signer.clock.now
+    do throws(RPCError) {
+      lease = try await signer.leases.acquire(work.algorithm)
+    } catch {
+      if Task.isCancelled { throw error }
+      return try await giveBack(work, .noKey, error.message, output)
+    }
+    defer { signer.leases.release(lease.name) }
+    signer.observer.count("chancery_lease_wait_seconds_total", by: asked.duration(to: signer.clock.now).inSeconds)
+    signer.observer.gauge("chancery_leases_held", to: Double(signer.leases.count))
+
+    var result = ChanceryV1.BatchResult(
+      batch: work.batch.message, keyID: lease.name.keyID.rawValue, keyEpoch: lease.name.epoch.rawValue,
+      leaseID: lease.name.leaseID.bytes)
+    for await chunk in work.chunks {
+      let signed = try await sign(chunk, of: work, with: lease)
+      if work.isRefused { break }
+      if signed.isIncomplete {
+        try Task.checkCancellation()
+        return try await giveBack(work, .leaseLost, "the lease of key \(lease.name.keyID) ended while signing", output)
+      }
+      result.signed += UInt32(signed.recordIDs.count)
+      result.failures += signed.failures
+      try await send(signed, of: work, output)
+      try await output.send(.credit(work.credit(for: chunk)))
+    }
+    try Task.checkCancellation()
+    guard !work.isRefused else { return }
+    try await output.send(.result(result))
+    // The next batch may come while this one is being stored.
+    if let credit = work.remainingCredit() { try await output.send(.credit(credit)) }
+    switch await work.answer() {
+    case .committed: signer.observer.count("chancery_batches_signed_total")
+    case .refused(let reason):
+      signer.observer.count("chancery_results_refused_total")
+      signer.observer.event(
+        .warning, "result.refused", reason,
+        ["job": work.batch.jobID.description, "batch": String(work.batch.seq), "key": lease.name.keyID.description])
+    case nil: break
+    }
+  }
+
+  private func sign(
+    _ chunk: ChanceryV1.RecordChunk, of work: BatchWork, with lease: KeyLease
+  ) async throws -> SignedChunk {
+    let clock = signer.clock
+    let (signed, seconds) = try await signer.compute.run { cancellation in
+      let started = clock.now
+      let signed = lease.sign(chunk, clock: clock) { cancellation.isCancelled || work.isRefused }
+      return (signed, started.duration(to: clock.now).inSeconds)
+    }
+    work.signed(signed.recordIDs.count)
+    signer.observer.count("chancery_records_signed_total", by: Double(signed.recordIDs.count))
+    signer.observer.count("chancery_signing_seconds_total", by: seconds)
+    return signed
+  }
+
+  /// Sends signatures in messages of bounded size.
+  private func send(_ signed: SignedChunk, of work: BatchWork, _ output: WorkOutput) async throws(RPCError) {
+    let perRecord = work.algorithm.maximumSignatureBytes + SHA256Digest.byteCount + 16
+    let limit = max(1, StreamLimits.chunkBytes / perRecord)
+    if signed.recordIDs.count <= limit {
+      return try await output.send(.signatures(signed.message(of: work.batch)))
+    }
+    var start = 0
+    var offset = 0
+    while start < signed.recordIDs.count {
+      let range = start..<min(start + limit, signed.recordIDs.count)
+      let bytes = signed.sizes[range].reduce(0) { $0 + Int($1) }
+      let part = SignedChunk(
+        recordIDs: Array(signed.recordIDs[range]), sizes: Array(signed.sizes[range]),
+        signatures: Array(signed.signatures[offset..<offset + bytes]),
+        digests: Array(signed.digests[32 * range.lowerBound..<32 * range.upperBound]))
+      try await output.send(.signatures(part.message(of: work.batch)))
+      (start, offset) = (range.upperBound, offset + bytes)
+    }
+  }
+
+  private func giveBack(
+    _ work: BatchWork, _ reason: ChanceryV1.ReturnReason, _ message: String, _ output: WorkOutput
+  ) async throws(RPCError) {
+    signer.observer.event(
+      .warning, "batch.given_back", message, ["job": work.batch.jobID.description, "batch": String(work.batch.seq)])
+    try await output.send(.returned(.init(batch: work.batch.message, reason: reason, message: message)))
+  }
+}
+
+extension SignedChunk {
+  fileprivate func message(of batch: BatchAttempt) -> ChanceryV1.SignatureChunk {
+    ChanceryV1.SignatureChunk(
+      batch: batch.message, recordIds: recordIDs, signatureSizes: sizes, signatures: signatures,
+      payloadDigests: digests)
+  }
+}
+
+/// What goes to the coordinator.
+struct WorkOutput: Sendable {
+  private let requests: RPCWriter<ChanceryV1.WorkRequest>
+
+  init(_ requests: RPCWriter<ChanceryV1.WorkRequest>) { self.requests = requests }
+
+  func send(_ kind: ChanceryV1.WorkRequest.Kind) async throws(RPCError) {
+    try await requests.write(ChanceryV1.WorkRequest(kind: kind))
+  }
+
+  func finish() { requests.finish() }
+}

@@ -1,0 +1,125 @@
+import CoordinatorService
+import DedicatedThreads
+public import Domain
+import KeyKeeperService
+public import RPC
+public import RPCMemory
+import SignerService
+import Signing
+public import Storage
+public import Telemetry
+import TimeAndChance
+
+/// A whole cluster inside one world: the services as they are shipped, over stores and a network in memory.
+///
+/// With Ed25519, whose signatures are always the same and of one size, everything that happens follows from the seed.
+public final class SimulatedCluster: Sendable {
+  /// What the cluster is made of.
+  public struct Shape: Sendable {
+    /// How many coordinators.
+    public var coordinators = 1
+    /// How many KeyKeepers.
+    public var keyKeepers = 1
+    /// How many signers.
+    public var signers = 2
+    /// Compute threads that each signer believes to have.
+    public var threadsPerSigner = 1
+    /// The times that all services agree on.
+    public var timing = Timing()
+
+    /// The defaults.
+    public init() {}
+  }
+
+  /// Where everything is stored.
+  public let database: MemoryDatabase
+  /// What everything is connected by.
+  public let network: MemoryNetwork
+  private let world: World
+  private let shape: Shape
+  private let observer: any Observer
+  private let cache: MemoryLeaseCache
+  private let keyEncryptionKey: KeyEncryptionKey
+
+  /// A cluster that does not run yet. `fate` decides about every delivery.
+  public init(
+    world: World, shape: Shape = Shape(), observer: any Observer = NoObserver(),
+    fate: @escaping MemoryNetwork.FaultHook = { _, _ in .deliver(after: .zero) }
+  ) throws {
+    self.world = world
+    self.shape = shape
+    self.observer = observer
+    database = MemoryDatabase(clock: world.clock, random: world.random, startedAt: Timestamp(rawValue: 0))
+    network = MemoryNetwork(executor: world.executor, clock: world.clock, fate: fate)
+    cache = MemoryLeaseCache(clock: world.clock)
+    keyEncryptionKey = try KeyEncryptionKey(root: try SecretBytes(randomCount: KeyEncryptionKey.byteCount))
+  }
+
+  /// Runs all services while `body` runs, which gets channels to the first coordinator and the first KeyKeeper; then stops
+  /// them at once. Must be called from a task of the world.
+  public func run<Value: Sendable>(
+    _ body: @escaping @Sendable (_ coordinator: any RPCChannel, _ keyKeeper: any RPCChannel) async throws -> Value
+  ) async throws -> Value {
+    try await withThrowingTaskGroup(of: Value?.self) { group in
+      for index in 0..<shape.coordinators {
+        var options = CoordinatorOptions()
+        options.timing = shape.timing
+        let coordinator = Coordinator(
+          store: database, clock: world.clock, random: world.random, observer: observer, options: options)
+        _ = network.serve(router(coordinator.services), as: Self.coordinator(index))
+        group.addTask { await Self.nothing(coordinator.run) }
+      }
+      for index in 0..<shape.keyKeepers {
+        let keyKeeper = KeyKeeper(
+          store: database, cache: cache, keyEncryptionKey: keyEncryptionKey, compute: InlineCompute(),
+          clock: world.clock, random: world.random, observer: observer)
+        _ = network.serve(router(keyKeeper.services), as: Self.keyKeeper(index))
+        group.addTask { await Self.nothing(keyKeeper.run) }
+      }
+      for index in 0..<shape.signers {
+        let name = "signer-\(index + 1)"
+        let coordinators = (0..<shape.coordinators).map { channel(from: name, to: [Self.coordinator($0)]) }
+        let keyKeeper = channel(from: name, to: (0..<shape.keyKeepers).map(Self.keyKeeper))
+        var options = SignerOptions(name: name, threads: shape.threadsPerSigner)
+        options.timing = shape.timing
+        let signer = try Signer(
+          coordinators: coordinators, keyKeeper: keyKeeper, compute: InlineCompute(), clock: world.clock,
+          random: world.random, observer: observer, options: options)
+        for channel in coordinators + [keyKeeper] { group.addTask { await Self.nothing(channel.run) } }
+        group.addTask { await Self.nothing(signer.run) }
+      }
+
+      let coordinator = channel(from: "client", to: [Self.coordinator(0)])
+      let keyKeeper = channel(from: "client", to: [Self.keyKeeper(0)])
+      group.addTask { await Self.nothing(coordinator.run) }
+      group.addTask { await Self.nothing(keyKeeper.run) }
+      group.addTask { try await body(coordinator, keyKeeper) }
+      defer { group.cancelAll() }
+      while let ended = try await group.next() {
+        if let value = ended { return value }
+      }
+      preconditionFailure("the body is one of the tasks")
+    }
+  }
+
+  private func router(_ services: [any RPCService]) -> RPCRouter {
+    RPCRouter(services: services) { [observer] error, method in
+      observer.event(.error, "rpc.unexpected_error", "\(method.path): \(error)", [:])
+    }
+  }
+
+  private func channel(from source: String, to destinations: [String]) -> ClientChannel {
+    ClientChannel(
+      connectors: destinations.map { network.connector(from: source, to: $0) }, clock: world.clock, random: world.random
+    )
+  }
+
+  private static func coordinator(_ index: Int) -> String { "coordinator-\(index + 1)" }
+  private static func keyKeeper(_ index: Int) -> String { "keykeeper-\(index + 1)" }
+
+  /// Background work gives no value.
+  private static func nothing<Value>(_ work: () async -> Void) async -> Value? {
+    await work()
+    return nil
+  }
+}

@@ -1,0 +1,26 @@
+public import Domain
+
+/// What the store says of a key, for a cache to take over.
+public struct KeyUpdate: Sendable, Hashable {
+  /// What the store says.
+  public var state: LeasedKeyState
+  /// The lease of a pick that the store refused or never saw: if the cache has the key under it, that pick is undone.
+  public var failedPick: LeaseID?
+
+  /// Makes an update.
+  public init(_ state: LeasedKeyState, failedPick: LeaseID? = nil) {
+    self.state = state
+    self.failedPick = failedPick
+  }
+}
+
+/// What became of an update.
+public enum UpdateOutcome: Sendable, Hashable {
+  /// The cache took these keys up with this decision; the store must make them grantable under its generation.
+  case joined([KeyID], DecisionNumber)
+  /// There was nothing to take up: the cache knew all this, or better, or has forgotten keys that are out of use.
+  case known
+  /// The cache must be rebuilt first: it is empty, belongs to an earlier life of its server, or its generation is older
+  /// than that of a key.
+  case mustRebuild
+}

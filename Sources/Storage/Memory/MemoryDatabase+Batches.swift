@@ -1,0 +1,143 @@
+public import Domain
+
+extension MemoryDatabase {
+  /// See `JobStore`.
+  public func plan(target: Int) async throws(StorageError) -> Int {
+    try step { state, _ throws(StorageError) in
+      var planned = 0
+      for id in state.jobsByRank {
+        guard let job = state.jobs[id], job.state == .running, !job.isPlanned else { continue }
+        let source = try state.source(job.sourceID)
+        planned += state.jobs[id]?.plan(target: target, rows: source.rows) ?? 0
+      }
+      return planned
+    }
+  }
+
+  /// See `JobStore`.
+  public func claim(
+    coordinator: CoordinatorID, claim: ClaimID, limit: Int
+  ) async throws(StorageError) -> [ClaimedBatch] {
+    try step { state, now throws(StorageError) in
+      var claimed: [ClaimedBatch] = []
+      for id in state.jobsByRank {
+        guard claimed.count < limit else { break }
+        guard var job = state.jobs[id], job.state == .running else { continue }
+        let source = try state.source(job.sourceID).source
+        for index in job.openBatches() where job.batches[index].isWaiting(at: now.instant) {
+          guard claimed.count < limit else { break }
+          job.batches[index].state = .leased
+          job.batches[index].attempt += 1
+          job.batches[index].coordinator = coordinator
+          claimed.append(job.claimed(index, of: source))
+        }
+        state.jobs[id] = job
+      }
+      return claimed
+    }
+  }
+
+  /// See `JobStore`.
+  public func batchesClaimed(by coordinator: CoordinatorID) async throws(StorageError) -> [BatchAttempt] {
+    try step { state, _ throws(StorageError) in
+      state.leasedBatches { $0 == coordinator }
+    }
+  }
+
+  /// See `JobStore`.
+  public func giveBack(_ returns: [ReturnedBatch]) async throws(StorageError) -> Int {
+    try step { state, now throws(StorageError) in
+      returns.count { giveBack($0, &state, now) }
+    }
+  }
+
+  /// See `JobStore`.
+  public func heartbeat(_ coordinator: CoordinatorID) async throws(StorageError) {
+    try step { state, now throws(StorageError) in state.heartbeats[coordinator] = now.instant }
+  }
+
+  /// See `JobStore`.
+  public func reclaimFromStaleCoordinators(timeout: Duration) async throws(StorageError) -> Int {
+    try step { state, now throws(StorageError) in
+      state.heartbeats = state.heartbeats.filter { $0.value.duration(to: now.instant) <= timeout }
+      let stale = state.leasedBatches { coordinator in
+        coordinator.map { state.heartbeats[$0] == nil } ?? true
+      }
+      return stale.count { giveBack(ReturnedBatch(batch: $0, cause: .signerLost), &state, now) }
+    }
+  }
+
+  /// See `JobStore`.
+  public func unregister(_ coordinator: CoordinatorID) async throws(StorageError) {
+    try step { state, _ throws(StorageError) in state.heartbeats[coordinator] = nil }
+  }
+
+  private func giveBack(
+    _ returned: ReturnedBatch, _ state: inout MemoryState, _ now: MemoryState.Moment
+  ) -> Bool {
+    guard var batch = state.batch(returned.batch), batch.state == .leased, batch.attempt == returned.batch.attempt
+    else { return false }
+    let settled = policy.settle(returned.cause, batch.spent, random: random)
+    batch.state = settled.state
+    batch.spent = settled.spent
+    batch.notBefore = now.instant.advanced(by: settled.delay)
+    batch.coordinator = nil
+    batch.note = returned.cause.note ?? batch.note
+    state.jobs[returned.batch.jobID]?.batches[Int(returned.batch.seq)] = batch
+    return true
+  }
+}
+
+extension MemoryJob {
+  fileprivate mutating func plan(target: Int, rows: [MemorySource.Row]) -> Int {
+    var missing = target - openBatches().count { batches[$0].state == .pending }
+    var planned = 0
+    while missing > 0, let next = nextID {
+      let start = rows.lowerBound { $0.id < next }
+      let end = rows.lowerBound { $0.id <= recordBound }
+      let window = rows[start..<max(start, end)].prefix(batchSize.rawValue)
+      if let first = window.first, let last = window.last {
+        batches.append(MemoryBatch(ids: first.id...last.id, count: window.count))
+        missing -= 1
+        planned += 1
+      }
+      let isLast = start + window.count >= end
+      nextID = isLast ? nil : window.last.map { $0.id + 1 }
+    }
+    return planned
+  }
+
+  fileprivate func claimed(_ index: Int, of source: Source) -> ClaimedBatch {
+    let batch = batches[index]
+    return ClaimedBatch(
+      batch: BatchAttempt(jobID: id, seq: Int32(index), attempt: batch.attempt), source: source,
+      algorithm: algorithm, firstID: RecordID(rawValue: batch.ids.lowerBound),
+      lastID: RecordID(rawValue: batch.ids.upperBound), count: batch.count, replayPosition: nil)
+  }
+}
+
+extension MemoryBatch {
+  fileprivate func isWaiting(at instant: ContinuousClock.Instant) -> Bool {
+    state == .pending && notBefore.map { $0 <= instant } ?? true
+  }
+}
+
+extension MemoryState {
+  func batch(_ name: BatchAttempt) -> MemoryBatch? {
+    guard let job = jobs[name.jobID], job.batches.indices.contains(Int(name.seq)) else { return nil }
+    return job.batches[Int(name.seq)]
+  }
+
+  /// The leased batches of the coordinators that `isMeant`, in the order in which batches are given out.
+  fileprivate func leasedBatches(_ isMeant: (CoordinatorID?) -> Bool) -> [BatchAttempt] {
+    var found: [BatchAttempt] = []
+    for id in jobsByRank {
+      guard var job = jobs[id] else { continue }
+      for index in job.openBatches() where job.batches[index].state == .leased {
+        guard isMeant(job.batches[index].coordinator) else { continue }
+        found.append(BatchAttempt(jobID: id, seq: Int32(index), attempt: job.batches[index].attempt))
+      }
+    }
+    return found
+  }
+}

@@ -1,0 +1,69 @@
+/// Where services put what can be seen of them from outside: numbers and events. Given to a service as a parameter, so that
+/// a simulator can record them and a benchmark can leave them out.
+///
+/// All methods return at once and never fail: a slow or dead receiver must not slow a service.
+public protocol Observer: Sendable {
+  /// Adds to a counter, which starts at zero with the process.
+  func count(_ name: MetricName, _ labels: MetricLabels, by amount: Double)
+
+  /// Sets a value that rises and falls.
+  func gauge(_ name: MetricName, _ labels: MetricLabels, to value: Double)
+
+  /// Something happened. `attributes` are ids and numbers, never payload or key material.
+  func event(_ level: EventSeverity, _ name: String, _ message: String, _ attributes: [String: String])
+}
+
+extension Observer {
+  /// Adds one to a counter.
+  public func count(_ name: MetricName, _ labels: MetricLabels = [:]) { count(name, labels, by: 1) }
+
+  /// Adds to a counter without labels.
+  public func count(_ name: MetricName, by amount: Double) { count(name, [:], by: amount) }
+
+  /// Sets a value without labels.
+  public func gauge(_ name: MetricName, to value: Double) { gauge(name, [:], to: value) }
+}
+
+/// The name of a metric as Prometheus writes it, with its unit, such as `chancery_records_signed_total`.
+public struct MetricName: RawRepresentable, Hashable, Sendable, ExpressibleByStringLiteral {
+  /// The name.
+  public let rawValue: String
+
+  /// Wraps a name.
+  public init(rawValue: String) { self.rawValue = rawValue }
+
+  /// A name written in code.
+  public init(stringLiteral value: String) { rawValue = value }
+}
+
+/// Particulars of a metric, by name. Never a record id: every combination is kept for the life of the process.
+public typealias MetricLabels = [String: String]
+
+/// How serious an event is.
+public enum EventSeverity: String, Sendable, Hashable, CaseIterable, Comparable {
+  /// For finding faults.
+  case debug
+  /// The normal course of things.
+  case info
+  /// Something to look at.
+  case warning
+  /// Something failed.
+  case error
+
+  /// From debug up to error.
+  public static func < (left: EventSeverity, right: EventSeverity) -> Bool {
+    allCases.firstIndex(of: left)! < allCases.firstIndex(of: right)!
+  }
+}
+
+/// Sees nothing.
+public struct NoObserver: Observer {
+  /// Makes one.
+  public init() {}
+  /// Ignored.
+  public func count(_ name: MetricName, _ labels: MetricLabels, by amount: Double) {}
+  /// Ignored.
+  public func gauge(_ name: MetricName, _ labels: MetricLabels, to value: Double) {}
+  /// Ignored.
+  public func event(_ level: EventSeverity, _ name: String, _ message: String, _ attributes: [String: String]) {}
+}
