@@ -51,7 +51,8 @@ let package = Package(
     .target(
       name: "KeyKeeperService",
       dependencies: [
-        "Translation", "Schema", "RPC", "Domain", "Storage", "Signing", "DedicatedThreads", "TimeAndChance", "Telemetry",
+        "Translation", "Schema", "RPC", "Domain", "Storage", "Signing", "DedicatedThreads", "TimeAndChance",
+        "Telemetry",
       ], swiftSettings: settings),
     .target(
       name: "SignerService",
@@ -83,7 +84,8 @@ let package = Package(
       name: "SchemaTests", dependencies: ["CProtobufC", "ProtobufRuntime", "RPC", "Schema", "TestSchema"],
       swiftSettings: settings),
     .testTarget(name: "DedicatedThreadsTests", dependencies: ["DedicatedThreads"], swiftSettings: settings),
-    .testTarget(name: "PostgresDriverTests", dependencies: ["LocalServers", "PostgresDriver"], swiftSettings: settings),
+    .testTarget(
+      name: "PostgresDriverTests", dependencies: ["LocalServers", "PostgresDriver"], swiftSettings: settings),
     .testTarget(name: "RedisDriverTests", dependencies: ["LocalServers", "RedisDriver"], swiftSettings: settings),
     .testTarget(
       name: "SigningTests", dependencies: ["COpenSSL", "CSodium", "Domain", "Signing"], swiftSettings: settings),
