@@ -25,8 +25,14 @@ generate: packages ## Generate C and Swift from the .proto files.
 check-generated: packages ## Check that what is generated is up to date.
 	Codegen/check
 
+build: packages ## Build .build/release/chancery.
+	swift build -c release --product chancery
+
+demo: build ## Sign 100,000 records with 100 keys in a private cluster, verify every signature, and audit.
+	.build/release/chancery demo
+
 test: packages lint check-generated ## Install what is missing, and run every test.
 	swift test --package-path Codegen
-	swift test
+	swift test --no-parallel
 
-.PHONY: help toolchain packages format lint generate check-generated test
+.PHONY: help toolchain packages format lint generate check-generated build demo test

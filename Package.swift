@@ -13,9 +13,38 @@ let package = Package(
   name: "chancery",
   dependencies: [
     .package(url: "https://github.com/apple/swift-nio.git", exact: "2.101.2"),
+    .package(url: "https://github.com/apple/swift-argument-parser.git", exact: "1.8.2"),
     .package(url: "https://github.com/apple/swift-collections.git", exact: "1.6.0"),
+    .package(url: "https://github.com/apple/swift-log.git", exact: "1.16.2"),
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle.git", exact: "2.13.0"),
   ],
   targets: [
+    .executableTarget(
+      name: "chancery",
+      dependencies: [
+        "CoordinatorService", "DedicatedThreads", "Domain", "KeyKeeperService", "LocalServers", "LoggerService",
+        "PostgresDriver", "PostgresStorage", "RPC", "RPCTransport", "RedisDriver", "RedisLeases", "Schema",
+        "ServiceHost", "SignerService", "Signing", "Storage", "TimeAndChance", "Translation",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], swiftSettings: settings),
+    .target(
+      name: "LoggerService",
+      dependencies: [
+        "Domain", "RPC", "Schema", "Storage", "Telemetry", "TimeAndChance",
+        .product(name: "DequeModule", package: "swift-collections"),
+      ], swiftSettings: settings),
+    .target(
+      name: "ServiceHost",
+      dependencies: [
+        "Domain", "RPC", "RPCTransport", "Schema", "Storage", "Telemetry", "TimeAndChance",
+        .product(name: "DequeModule", package: "swift-collections"),
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+        .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+      ], swiftSettings: settings),
+    .target(
+      name: "PostgresStorage", dependencies: ["Domain", "PostgresDriver", "Storage", "TimeAndChance"],
+      swiftSettings: settings),
     .target(name: "TimeAndChance", swiftSettings: settings),
     .target(name: "Telemetry", swiftSettings: settings),
     .target(name: "Domain", swiftSettings: settings),

@@ -21,6 +21,8 @@ public struct PostgresConfiguration: Sendable, CustomStringConvertible, CustomDe
   public var cancelGrace: Duration = .seconds(2)
   /// How many prepared statements a connection keeps; the least recently used beyond that is dropped.
   public var statementCacheLimit = 256
+  /// Settings of the server for every session, such as `jit` `off`. Names and values are letters, digits, `_` and `.` only.
+  public var sessionSettings: [String: String] = [:]
   /// Receives the server's notices and warnings, on the thread of the connection: it must be brief.
   public var onNotice: (@Sendable (_ severity: String, _ message: String) -> Void)?
 
@@ -87,10 +89,13 @@ public struct PostgresConfiguration: Sendable, CustomStringConvertible, CustomDe
     // Texts are exchanged in UTF-8, whatever the server's database uses.
     parameters.removeAll { $0.keyword == "client_encoding" }
     parameters.append(("client_encoding", "UTF8"))
-    if let statementTimeout {
+    var settings = sessionSettings
+    if let statementTimeout { settings["statement_timeout"] = String(statementTimeout.wholeMilliseconds) }
+    if !settings.isEmpty {
       let index = parameters.firstIndex { $0.keyword == "options" }
-      let given = index.map { parameters.remove(at: $0).value + " " } ?? ""
-      parameters.append(("options", given + "-c statement_timeout=\(statementTimeout.wholeMilliseconds)"))
+      let given = index.map { [parameters.remove(at: $0).value] } ?? []
+      let added = settings.sorted { $0.key < $1.key }.map { "-c \($0.key)=\($0.value)" }
+      parameters.append(("options", (given + added).joined(separator: " ")))
     }
     return parameters
   }

@@ -1,0 +1,42 @@
+import RPC
+import Schema
+import TimeAndChance
+
+/// Serves `chancery.v1.Metrics`.
+struct MetricsEndpoint: ChanceryV1.Metrics.Service {
+  /// What a caller may ask for, in milliseconds.
+  static let intervals: ClosedRange<UInt32> = 100...60_000
+
+  let logger: LoggerCore
+
+  func get(
+    _ request: ChanceryV1.GetMetricsRequest, context: ServerContext
+  ) async throws -> ChanceryV1.MetricsSnapshot { logger.snapshot() }
+
+  func watch(
+    _ request: ChanceryV1.WatchMetricsRequest, replies: RPCWriter<ChanceryV1.MetricsSnapshot>, context: ServerContext
+  ) async throws {
+    let milliseconds = request.intervalMs == 0 ? 1000 : request.intervalMs
+    guard Self.intervals.contains(milliseconds) else {
+      throw RPCError(
+        .invalidArgument, "interval_ms \(milliseconds) is outside \(Self.intervals); leave it out for 1000")
+    }
+    if logger.stopping.isOpen { throw LoggerCore.stopped }
+    do {
+      try await logger.stopping.cancelling { try await send(every: .milliseconds(milliseconds), to: replies) }
+    } catch  where logger.stopping.isOpen {
+      throw LoggerCore.stopped
+    }
+  }
+
+  /// Makes a snapshot only when the one before it has been taken: a watcher that is behind skips intervals.
+  private func send(every interval: Duration, to replies: RPCWriter<ChanceryV1.MetricsSnapshot>) async throws {
+    var next = logger.clock.now
+    while true {
+      try await replies.write(logger.snapshot())
+      let now = logger.clock.now
+      repeat { next = next.advanced(by: interval) } while next <= now
+      try await logger.clock.sleep(until: next, tolerance: nil)
+    }
+  }
+}

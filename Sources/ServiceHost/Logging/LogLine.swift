@@ -1,0 +1,78 @@
+import Domain
+import Logging
+
+/// One line of a log before it is written.
+struct LogLine {
+  /// From this many bytes on, further fields are left out.
+  static let lineBytes = 32 * 1024
+  /// What a line says under its own keys; metadata of the same name gets an underscore.
+  static let reservedKeys: Set<String> = ["ts", "level", "service", "instance", "message", "truncated"]
+  /// Parts of keys whose values are secrets.
+  static let secretKeys = ["password", "passphrase", "secret", "token", "private_key", "authorization"]
+
+  let time: Timestamp
+  let level: Logger.Level
+  let service: String
+  let instance: String
+  let message: String
+  let fields: [(key: String, value: Logger.MetadataValue)]
+
+  /// The line as a JSON object.
+  func json() -> [UInt8] {
+    var text = LogText(#"{"ts":""# + time.rfc3339 + #"","level":""# + level.rawValue + #"","service":"#)
+    text.append(quoted: service)
+    text.append(#","instance":"#)
+    text.append(quoted: instance)
+    text.append(#","message":"#)
+    text.append(quoted: message)
+    for (key, value) in fields {
+      guard text.bytes.count < Self.lineBytes else {
+        text.append(#","truncated":true"#)
+        break
+      }
+      text.append(",")
+      text.append(quoted: Self.reservedKeys.contains(key) ? key + "_" : key)
+      text.append(":")
+      text.append(json: value, under: key)
+    }
+    text.append("}\n")
+    return text.bytes
+  }
+
+  /// The line for people: `15:14:47.012345 WARNING signer/s-1 message key=value`.
+  func text(colors: Bool) -> [UInt8] {
+    var text = LogText(String(time.rfc3339.dropFirst(11).dropLast()) + " ")
+    let level = level.rawValue.uppercased()
+    text.append(colors ? self.level.color + level + "\u{1B}[0m" : level)
+    text.append(String(repeating: " ", count: max(1, 9 - level.count)))
+    text.append(escaped: "\(service)/\(instance) \(message)")
+    for (key, value) in fields {
+      guard text.bytes.count < Self.lineBytes else {
+        text.append(" ...")
+        break
+      }
+      text.append(" ")
+      text.append(escaped: key)
+      text.append("=")
+      text.append(json: value, under: key, bareWords: true)
+    }
+    text.append("\n")
+    return text.bytes
+  }
+
+  static func isSecret(_ key: String) -> Bool {
+    let key = key.lowercased()
+    return secretKeys.contains { key.contains($0) }
+  }
+}
+
+extension Logger.Level {
+  fileprivate var color: String {
+    switch self {
+    case .trace, .debug: "\u{1B}[2m"
+    case .info, .notice: "\u{1B}[32m"
+    case .warning: "\u{1B}[33m"
+    case .error, .critical: "\u{1B}[31m"
+    }
+  }
+}

@@ -1,0 +1,132 @@
+import Logging
+import RPC
+import RPCTransport
+import ServiceLifecycle
+import Telemetry
+import TimeAndChance
+import UnixSignals
+
+/// The background work of a service ended although nothing had asked it to.
+struct ServiceEnded: Error, CustomStringConvertible {
+  var description: String { "its work in the background ended by itself" }
+}
+
+extension HostContext {
+  /// Serves `service`, with health, until a signal or `configuration.stop` asks for a stop, which is graceful:
+  /// 1. health says that nothing serves; 2. the service is drained; 3. the server closes; 4. the service is flushed;
+  /// 5. its background work is cancelled; 6. the last metrics and events are reported; 7. the channels close.
+  ///
+  /// If that takes longer than the grace period, or a second signal comes, the process ends there and then. Throws
+  /// `ListenError` if it cannot listen, and what the background work throws, after a graceful stop of the rest.
+  public func serve(_ service: HostedService) async throws {
+    let router = RPCRouter(services: [HealthEndpoint(health)] + service.services) { [registry] error, method in
+      registry.event(.error, "rpc.unexpected_error", "\(method.path): \(error)", [:])
+    }
+    let server = Server(router: router, service: service, host: self)
+    try await server.listen()
+    let reporter = reporter(address: server.address)
+    // What is first in the list stops last.
+    let stages = [
+      stage("channels") { stop in await self.runChannels(until: stop) },
+      stage("telemetry") { stop in
+        guard let reporter else { return await stop.wait() }
+        await reporter.run(until: stop)
+      },
+      stage("service") { stop in try await service.run(until: stop) },
+      stage("server") { stop in await server.run(until: stop) },
+    ]
+    let group = ServiceGroup(configuration: ServiceGroupConfiguration(services: stages, logger: logger))
+    try await supervise(group, stopping: server.stopping)
+  }
+
+  private func reporter(address: Endpoint?) -> TelemetryReporter? {
+    let endpoints =
+      switch configuration.telemetry {
+      case .none: [Endpoint]()
+      case .endpoints(let endpoints): endpoints
+      case .own: address.map { [$0] } ?? []
+      }
+    guard !endpoints.isEmpty else { return nil }
+    return TelemetryReporter(
+      instance: instance, registry: registry, channel: channel(to: endpoints), clock: clock, random: random)
+  }
+
+  /// A part of the process that runs until its gate opens. When one fails, all stop gracefully.
+  private func stage(
+    _ name: String, _ body: @escaping @Sendable (Gate) async throws -> Void
+  ) -> ServiceGroupConfiguration.ServiceConfiguration {
+    let service = ClosureService {
+      let stop = Gate()
+      try await withGracefulShutdownHandler {
+        try await body(stop)
+      } onGracefulShutdown: {
+        stop.open()
+      }
+    }
+    return ServiceGroupConfiguration.ServiceConfiguration(
+      service: service, failureTerminationBehavior: .gracefullyShutdownGroup, serviceName: name)
+  }
+
+  /// Runs the group, stops it when asked, and ends the process if stopping takes too long.
+  private func supervise(_ group: ServiceGroup, stopping: Gate) async throws {
+    let signals = configuration.trapsSignals ? await UnixSignalsSequence(trapping: .sigterm, .sigint) : nil
+    try await withThrowingTaskGroup(of: Bool.self) { tasks in
+      tasks.addTask {
+        try await group.run()
+        return true
+      }
+      tasks.addTask {
+        if let signals { await self.obey(signals, group) }
+        return false
+      }
+      tasks.addTask {
+        await self.configuration.stop.wait()
+        if !Task.isCancelled { await group.triggerGracefulShutdown() }
+        return false
+      }
+      tasks.addTask {
+        await stopping.wait()
+        guard (try? await self.clock.sleep(for: self.configuration.gracePeriod)) != nil else { return false }
+        let period = self.configuration.gracePeriod
+        ServiceProcess.end("it did not stop within \(period)", self, .timeout)
+      }
+      while try await tasks.next() == false {}
+      tasks.cancelAll()
+    }
+  }
+
+  private func obey(_ signals: UnixSignalsSequence, _ group: ServiceGroup) async {
+    var isFirst = true
+    for await signal in signals {
+      guard isFirst else { ServiceProcess.end("a second signal, \(signal)", self, .signal(signal.rawValue)) }
+      isFirst = false
+      logger.info("stopping", metadata: ["signal": "\(signal)"])
+      await group.triggerGracefulShutdown()
+    }
+  }
+}
+
+extension HostedService {
+  /// Runs the background work.
+  fileprivate func run(until stop: Gate) async throws {
+    guard let run else { return await stop.wait() }
+    do {
+      try await stop.cancelling { try await run() }
+    } catch is CancellationError where stop.isOpen {
+      return
+    }
+    if !stop.isOpen && !Task.isCancelled { throw ServiceEnded() }
+  }
+}
+
+extension TelemetryReporter {
+  /// Reports, and flushes at the end.
+  fileprivate func run(until stop: Gate) async {
+    await withTaskGroup(of: Void.self) { group in
+      group.addTask { await self.run() }
+      await stop.wait()
+      if !Task.isCancelled { await flush() }
+      group.cancelAll()
+    }
+  }
+}

@@ -1,0 +1,58 @@
+import Domain
+public import Logging
+public import RPC
+public import RPCTransport
+public import Schema
+import Synchronization
+public import TimeAndChance
+
+/// What a process lends to the service that it runs.
+public final class HostContext: Sendable {
+  /// What the process was told.
+  public let configuration: HostConfiguration
+  /// Who it is; its incarnation is new with every start.
+  public let instance: ChanceryV1.ServiceInstance
+  /// The process's log.
+  public let logger: Logger
+  /// The observer through which its services report.
+  public let registry: MetricsRegistry
+  /// Which of its services take calls: all of them, from the start to the stop, except those whose status was set
+  /// before `serve`.
+  public let health = HealthRegistry()
+  /// The threads for servers and channels.
+  public let loops: EventLoops
+  /// The system's clock.
+  public let clock: any ServiceClock = ContinuousClock()
+  /// The system's generator.
+  public let random: any RandomSource = SystemRandom()
+  private let channels = Mutex<[ClientChannel]>([])
+
+  init(_ configuration: HostConfiguration) {
+    self.configuration = configuration
+    logger = configuration.log.makeLogger(service: configuration.service, instance: configuration.name)
+    registry = MetricsRegistry(logger: logger)
+    loops = EventLoops(threads: configuration.threads)
+    instance = ChanceryV1.ServiceInstance(
+      service: configuration.service, name: configuration.name,
+      // 16 bytes always make an id.
+      incarnation: UniqueID<HostContext>(bytes: SystemRandom().nextUUID())!.description,
+      version: configuration.version)
+  }
+
+  /// A channel to the first of `endpoints` that answers, which is kept connected while `serve` runs. To be made before.
+  public func channel(to endpoints: [Endpoint]) -> ClientChannel {
+    let connectors = endpoints.map { TCPConnector(endpoint: $0, loops: loops, clock: clock) }
+    let channel = ClientChannel(connectors: connectors, clock: clock, random: random)
+    channels.withLock { $0.append(channel) }
+    return channel
+  }
+
+  /// Keeps the channels connected until `stop` opens or the task is cancelled.
+  func runChannels(until stop: Gate) async {
+    await withTaskGroup(of: Void.self) { group in
+      for channel in channels.withLock({ $0 }) { group.addTask { await channel.run() } }
+      await stop.wait()
+      group.cancelAll()
+    }
+  }
+}

@@ -1,0 +1,26 @@
+public import RPC
+
+/// What a process runs, as its composition root puts it together. A graceful stop calls `drain`, closes the server,
+/// calls `flush`, and cancels `run`, in this order.
+public struct HostedService: Sendable {
+  /// What it serves, besides health.
+  public var services: [any RPCService]
+  /// Its work in the background, until the task is cancelled. If it ends or throws before, the process stops and fails.
+  public var run: (@Sendable () async throws -> Void)?
+  /// Brings what is under way to an end while calls are still served and `run` runs. Long streams are to end here: what
+  /// is left of them when the call timeout has passed is cut.
+  public var drain: @Sendable () async -> Void
+  /// Saves what was taken in, when no calls are served any more and `run` still runs.
+  public var flush: @Sendable () async -> Void
+
+  /// Puts a service together.
+  public init(
+    services: [any RPCService] = [], run: (@Sendable () async throws -> Void)? = nil,
+    drain: @escaping @Sendable () async -> Void = {}, flush: @escaping @Sendable () async -> Void = {}
+  ) {
+    self.services = services
+    self.run = run
+    self.drain = drain
+    self.flush = flush
+  }
+}

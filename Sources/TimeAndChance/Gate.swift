@@ -1,0 +1,69 @@
+import Synchronization
+
+/// Opens once, for good, and lets all go on who wait for it: a stop that many tasks must see.
+public final class Gate: Sendable {
+  private struct State {
+    var isOpen = false
+    var waiters: [UInt64: CheckedContinuation<Void, Never>] = [:]
+    var nextToken: UInt64 = 0
+  }
+
+  private let state = Mutex(State())
+
+  /// A gate that is closed.
+  public init() {}
+
+  /// Whether it has been opened.
+  public var isOpen: Bool { state.withLock { $0.isOpen } }
+
+  /// Opens the gate; those who wait go on in the order in which they came. May be called more than once.
+  public func open() {
+    let waiters = state.withLock { state in
+      state.isOpen = true
+      defer { state.waiters = [:] }
+      return state.waiters
+    }
+    for (_, waiter) in waiters.sorted(by: { $0.key < $1.key }) { waiter.resume() }
+  }
+
+  /// Waits until the gate is open. Returns early when the task is cancelled.
+  public func wait() async {
+    let token = state.withLock { state in
+      state.nextToken += 1
+      return state.nextToken
+    }
+    await withTaskCancellationHandler {
+      await withCheckedContinuation { continuation in
+        let mayGo = state.withLock { state in
+          if state.isOpen || Task.isCancelled { return true }
+          state.waiters[token] = continuation
+          return false
+        }
+        if mayGo { continuation.resume() }
+      }
+    } onCancel: {
+      let waiter = state.withLock { $0.waiters.removeValue(forKey: token) }
+      waiter?.resume()
+    }
+  }
+
+  /// Runs `operation` in a child task, which is cancelled when the gate opens; returns or throws what it does. What
+  /// an operation does when it is cancelled is its own affair: `isOpen` tells it why.
+  public func cancelling<Value: Sendable>(
+    _ operation: @escaping @Sendable () async throws -> Value
+  ) async throws -> Value {
+    try await withThrowingTaskGroup(of: Value?.self) { group in
+      group.addTask { try await operation() }
+      group.addTask {
+        await self.wait()
+        return nil
+      }
+      defer { group.cancelAll() }
+      while true {
+        // The operation is in the group until its value is returned here, so there is a next one.
+        if let value = try await group.next()! { return value }
+        group.cancelAll()
+      }
+    }
+  }
+}

@@ -1,0 +1,84 @@
+import ArgumentParser
+import FoundationEssentials
+import RPC
+import RPCTransport
+import Signing
+import Storage
+
+extension ExitCode {
+  /// A server cannot be reached, or failed.
+  static let server = ExitCode(2)
+  /// A signature does not verify, or an invariant is broken.
+  static let verification = ExitCode(3)
+  /// Some records cannot be signed.
+  static let someFailed = ExitCode(4)
+  /// Time ran out.
+  static let timeout = ExitCode(5)
+  /// Ctrl-C.
+  static let interrupted = ExitCode(130)
+}
+
+/// Why a command ends without success: for people, for scripts, and for the shell.
+struct CommandFailure: Error {
+  /// A documented code, such as `UNAVAILABLE` or `schema_mismatch`.
+  var code: String
+  /// What was wrong, with the value.
+  var message: String
+  /// Whether the same command may succeed later.
+  var isRetryable = false
+  /// What to do about it.
+  var hint: String?
+  /// What the shell sees.
+  var exitCode = ExitCode.failure
+
+  /// Whether errors are printed as JSON: whether the command was asked for JSON.
+  nonisolated(unsafe) static var printsJSON = false  // Set once, while arguments are parsed, before any task starts.
+
+  /// Prints the failure to stderr.
+  func report() {
+    if Self.printsJSON {
+      let error = Printed(code: code, message: message, retryable: isRetryable, hint: hint)
+      StandardError.write(JSONText.line(error))
+    } else {
+      StandardError.write("error: \(message)\n")
+      if let hint { StandardError.write("hint:  \(hint)\n") }
+    }
+  }
+
+  private struct Printed: Encodable {
+    var code: String
+    var message: String
+    var retryable: Bool
+    var hint: String?
+  }
+}
+
+extension CommandFailure {
+  /// A call that failed. `server` is what was called, for the hint.
+  init(_ error: RPCError, calling server: String) {
+    self.init(code: error.code.description, message: error.message, isRetryable: error.isRetryable)
+    switch error.code {
+    case .unavailable:
+      exitCode = .server
+      hint = "is \(server) running? 'chancery dev' starts a cluster; 'chancery health' looks at one"
+    case .deadlineExceeded: exitCode = .timeout
+    case .cancelled: exitCode = .interrupted
+    case .internal, .unknown, .dataLoss, .unimplemented: exitCode = .server
+    default: break
+    }
+  }
+
+  init(_ error: StorageError) {
+    self.init(code: error.code.rawValue, message: error.message, isRetryable: error.isRetryable)
+    if error.code == .unavailable || error.code == .outcomeUnknown { exitCode = .server }
+  }
+
+  init(_ error: SigningError) {
+    self.init(code: error.code.rawValue, message: error.message)
+  }
+
+  /// Something in the command line that cannot be.
+  static func usage(_ message: String) -> CommandFailure {
+    CommandFailure(code: "usage", message: message, hint: "see --help", exitCode: .validationFailure)
+  }
+}

@@ -1,0 +1,71 @@
+import ArgumentParser
+import Foundation
+import LocalServers
+import ServiceHost
+
+struct DevCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "dev", abstract: "Run a whole private cluster on this machine until Ctrl-C.",
+    discussion: """
+      Postgres and Redis listen on Unix sockets, the services on loopback ports that the other commands expect. Records, \
+      keys and signatures are kept in the data directory. Example: chancery dev --signers 2
+      """)
+
+  @Option(help: "Where everything is kept.") var dataDirectory = Self.defaultDirectory
+  @Option(help: "How many signers.") var signers = 1
+  @Option(help: "How many coordinators.") var coordinators = 1
+
+  func validate() throws {
+    guard (1...64).contains(signers) else { throw ValidationError("--signers \(signers) is not between 1 and 64") }
+    guard (1...8).contains(coordinators) else {
+      throw ValidationError("--coordinators \(coordinators) is not between 1 and 8")
+    }
+  }
+
+  func run() async throws {
+    var shape = LocalCluster.Shape()
+    shape.signers = signers
+    shape.coordinators = coordinators
+    shape.directory = URL(filePath: dataDirectory)
+    shape.usesDefaultPorts = true
+    let lock = try DirectoryLock(dataDirectory)
+    defer { lock.release() }
+    try await LocalCluster.with(shape) { cluster in
+      StandardError.write(
+        """
+        chancery is running. In another terminal:
+          chancery keys generate --count 100
+          chancery records generate --count 100000
+          chancery sign
+          psql '\(cluster.databaseURL)'
+        Logs are in \(cluster.logDirectory.path). Ctrl-C stops it.
+
+        """)
+      await Interruption.wait()
+      StandardError.write("stopping\n")
+    }
+  }
+
+  private static var defaultDirectory: String {
+    let environment = ProcessInfo.processInfo.environment
+    let base = environment["XDG_STATE_HOME"] ?? (environment["HOME"] ?? "/tmp") + "/.local/state"
+    return base + "/chancery"
+  }
+}
+
+/// Keeps a second cluster out of a data directory.
+struct DirectoryLock {
+  private let descriptor: Int32
+
+  init(_ path: String) throws {
+    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    descriptor = open(path + "/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+    guard descriptor >= 0, flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+      throw CommandFailure(
+        code: "directory_in_use", message: "\(path) is in use by another 'chancery dev'",
+        hint: "stop it, or name another directory with --data-directory")
+    }
+  }
+
+  func release() { close(descriptor) }
+}

@@ -1,0 +1,254 @@
+import ArgumentParser
+import Domain
+import FoundationEssentials
+import RPC
+import Schema
+import Translation
+
+struct JobsCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "jobs", abstract: "Submit signing jobs and follow them.",
+    subcommands: [Submit.self, Get.self, List.self, Watch.self])
+}
+
+/// What to sign and how: shared by `jobs submit`, `sign` and `demo`.
+struct SubmissionOptions: ParsableArguments {
+  @Option(help: "How to sign: \(SignatureAlgorithm.allValueStrings.joined(separator: ", ")).")
+  var algorithm = SignatureAlgorithm.default
+
+  @Option(help: "Records per batch, 1 to 10000; fixed for the life of the job.")
+  var batchSize = BatchSize.default.rawValue
+
+  @Option(help: "Name of the source of records.")
+  var source = Source.records
+
+  @Option(help: "Higher runs first, -100 to 100.")
+  var priority = JobPriority.default.rawValue
+
+  @Option(help: "A name for this submission: repeating it returns the same job.")
+  var idempotencyKey: String?
+
+  func validate() throws {
+    guard BatchSize(rawValue: batchSize) != nil else {
+      throw ValidationError("--batch-size \(batchSize) is not between 1 and \(BatchSize.range.upperBound)")
+    }
+    guard JobPriority(rawValue: priority) != nil else {
+      throw ValidationError("--priority \(priority) is not between -100 and 100")
+    }
+    if let idempotencyKey, IdempotencyKey(rawValue: idempotencyKey) == nil {
+      throw ValidationError("--idempotency-key must have 1 to 128 printable ASCII characters")
+    }
+  }
+
+  var request: ChanceryV1.SubmitJobRequest {
+    ChanceryV1.SubmitJobRequest(
+      source: source, algorithm: algorithm.message, batchSize: UInt32(batchSize), priority: Int32(priority),
+      idempotencyKey: idempotencyKey ?? "")
+  }
+}
+
+extension JobsCommand {
+  struct Submit: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Create a job over all records that are there now.",
+      discussion: "Example: chancery jobs submit --algorithm ed25519 --batch-size 500")
+
+    @OptionGroup var submission: SubmissionOptions
+    @OptionGroup var connection: ConnectionOptions
+    @OptionGroup var output: OutputOptions
+
+    func run() async throws {
+      let job = try await connection.with(.coordinator) { channel in
+        try await ChanceryV1.Jobs.Client(channel).submit(submission.request, options: connection.call)
+      }
+      output.print(JobRow(job))
+    }
+  }
+
+  struct Get: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Show one job.", discussion: "Example: chancery jobs get 0190a3c2-… -o json")
+
+    @Argument(help: "The job's id.") var job: String
+    @OptionGroup var connection: ConnectionOptions
+    @OptionGroup var output: OutputOptions
+
+    func run() async throws {
+      let found = try await connection.with(.coordinator) { channel in
+        try await ChanceryV1.Jobs.Client(channel).get(.init(jobID: job), options: connection.call)
+      }
+      output.print(JobRow(found))
+    }
+  }
+
+  struct List: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Show the newest jobs.", discussion: "Example: chancery jobs list --limit 20")
+
+    @Option(help: "How many jobs at most.") var limit = 100
+    @OptionGroup var connection: ConnectionOptions
+    @OptionGroup var output: OutputOptions
+
+    func validate() throws {
+      guard limit > 0 else { throw ValidationError("--limit \(limit) is not positive") }
+    }
+
+    func run() async throws {
+      let jobs = try await connection.with(.coordinator) { channel -> [ChanceryV1.Job] in
+        let client = ChanceryV1.Jobs.Client(channel)
+        var jobs: [ChanceryV1.Job] = []
+        var token = ""
+        repeat {
+          let size = UInt32(min(limit - jobs.count, 1000))
+          let page = try await client.list(.init(pageSize: size, pageToken: token), options: connection.call)
+          jobs += page.jobs
+          token = page.nextPageToken
+        } while !token.isEmpty && jobs.count < limit
+        return jobs
+      }
+      output.print(jobs.map(JobRow.init))
+    }
+  }
+
+  struct Watch: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Follow a job until it ends.",
+      discussion: "Ctrl-C stops following; the job goes on. Example: chancery jobs watch 0190a3c2-…")
+
+    @Argument(help: "The job's id.") var job: String
+    @OptionGroup var connection: ConnectionOptions
+    @OptionGroup var output: OutputOptions
+
+    func run() async throws {
+      let ended = try await connection.with(.coordinator) { try await JobWatch.follow(job, on: $0) }
+      output.print(JobRow(ended))
+      try JobWatch.checkOutcome(ended)
+    }
+  }
+}
+
+struct SignCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "sign", abstract: "Sign all records that are there now, and follow the job until it ends.",
+    discussion: "Ctrl-C stops following; the job goes on. Example: chancery sign --batch-size 1000")
+
+  @OptionGroup var submission: SubmissionOptions
+  @OptionGroup var connection: ConnectionOptions
+  @OptionGroup var output: OutputOptions
+
+  func run() async throws {
+    let ended = try await connection.with(.coordinator) { channel in
+      let job = try await ChanceryV1.Jobs.Client(channel).submit(submission.request, options: connection.call)
+      StandardError.write("job \(job.jobID): follow it again with 'chancery jobs watch \(job.jobID)'\n")
+      return try await JobWatch.follow(job.jobID, on: channel)
+    }
+    output.print(JobRow(ended))
+    try JobWatch.checkOutcome(ended)
+  }
+}
+
+/// Following a job with live progress.
+enum JobWatch {
+  /// Follows until the job has ended, over interruptions of the connection; returns its last state.
+  static func follow(
+    _ id: String, on channel: any RPCChannel, intervalMilliseconds: UInt32 = 200, isQuiet: Bool = false
+  ) async throws -> ChanceryV1.Job {
+    let client = ChanceryV1.Jobs.Client(channel)
+    let progress = ProgressLine("signing", isQuiet: isQuiet)
+    defer { progress.finish() }
+    while true {
+      do {
+        let request = ChanceryV1.WatchJobRequest(jobID: id, intervalMs: intervalMilliseconds)
+        let last = try await client.watch(request, options: CallOptions(waitForReady: true)) { updates in
+          var last: ChanceryV1.Job?
+          for try await job in updates {
+            last = job
+            let counts = job.counts ?? ChanceryV1.JobCounts()
+            let done = counts.signed + counts.failed + counts.alreadySigned
+            progress.update(done, of: job.planned ? counts.planned : 0)
+          }
+          return last
+        }
+        if let last { return last }
+        throw RPCError(.internal, "the watch of job \(id) ended without a word")
+      } catch let error as RPCError where error.code == .unavailable {
+        // The job goes on without us: look again when the coordinator is back.
+        try await Task.sleep(for: .milliseconds(200))
+      }
+    }
+  }
+
+  /// Turns what became of a job into an exit code.
+  static func checkOutcome(_ job: ChanceryV1.Job) throws {
+    let failed = job.counts?.failed ?? 0
+    if job.state == .cancelled {
+      throw CommandFailure(code: "job_cancelled", message: "job \(job.jobID) was cancelled")
+    }
+    if failed > 0 {
+      throw CommandFailure(
+        code: "records_failed", message: "\(failed) records of job \(job.jobID) cannot be signed",
+        hint: "see why with 'chancery records get ID --status --job \(job.jobID)'", exitCode: .someFailed)
+    }
+  }
+}
+
+/// A job as commands print it.
+struct JobRow: TableRow {
+  var jobID: String
+  var source: String
+  var algorithm: String
+  var batchSize: UInt32
+  var state: String
+  var priority: Int32
+  var planned: UInt64
+  var signed: UInt64
+  var alreadySigned: UInt64
+  var failed: UInt64
+  var pending: UInt64
+  var isPlanned: Bool
+  var createdAt: String?
+  var endedAt: String?
+
+  enum CodingKeys: String, CodingKey {
+    case jobID = "job_id"
+    case source, algorithm
+    case batchSize = "batch_size"
+    case state, priority, planned, signed
+    case alreadySigned = "already_signed"
+    case failed, pending
+    case isPlanned = "fully_planned"
+    case createdAt = "created_at"
+    case endedAt = "ended_at"
+  }
+
+  init(_ job: ChanceryV1.Job) {
+    let counts = job.counts ?? ChanceryV1.JobCounts()
+    jobID = job.jobID
+    source = job.source
+    algorithm = job.algorithm.name
+    batchSize = job.batchSize
+    state = "\(job.state)"
+    priority = job.priority
+    planned = counts.planned
+    signed = counts.signed
+    alreadySigned = counts.alreadySigned
+    failed = counts.failed
+    pending = counts.pending
+    isPlanned = job.planned
+    createdAt = Date(microseconds: job.createdAtUs)?.text
+    endedAt = Date(microseconds: job.endedAtUs)?.text
+  }
+
+  static let columns = [
+    TableColumn("JOB"), TableColumn("STATE"), TableColumn("ALGORITHM"), TableColumn("BATCH", isNumber: true),
+    TableColumn("PLANNED", isNumber: true), TableColumn("SIGNED", isNumber: true),
+    TableColumn("ALREADY", isNumber: true), TableColumn("FAILED", isNumber: true), TableColumn("CREATED"),
+  ]
+
+  var cells: [String] {
+    [
+      jobID, state, algorithm, String(batchSize), planned.grouped, signed.grouped, alreadySigned.grouped,
+      failed.grouped, createdAt ?? "",
+    ]
+  }
+}

@@ -1,0 +1,242 @@
+import ArgumentParser
+import CoordinatorService
+import DedicatedThreads
+import Domain
+import FoundationEssentials
+import KeyKeeperService
+import LoggerService
+import PostgresDriver
+import PostgresStorage
+import RPC
+import RPCTransport
+import RedisDriver
+import RedisLeases
+import ServiceHost
+import SignerService
+import Signing
+
+struct ServeCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "serve", abstract: "Run one service.",
+    discussion: """
+      A service stops gracefully on SIGTERM or Ctrl-C: it takes nothing new, finishes what it has, and reports its last \
+      numbers; a second signal ends it at once. Without TLS it listens on loopback addresses and Unix sockets only.
+      """,
+    subcommands: [CoordinatorCommand.self, KeyKeeperCommand.self, SignerCommand.self, LoggerCommand.self])
+}
+
+/// What every service can be told.
+struct HostOptions: ParsableArguments {
+  @Option(help: "Name for people, in metrics and logs; the host's name and the process id by default.")
+  var name: String?
+
+  @Option(help: "Logger's address (CHANCERY_LOGGER); no reports are sent without it.")
+  var logger: String?
+
+  @Option(help: "Least severe events to log: trace, debug, info, notice, warning, error, critical.")
+  var logLevel = "info"
+
+  @Option(help: "json, or text for people; text on a terminal by default.")
+  var logFormat: String?
+
+  @Option(help: "Threads that move bytes and run handlers.")
+  var ioThreads = 1
+
+  @Option(help: "Seconds that a graceful stop may take.")
+  var gracePeriod: Double = 30
+
+  @Option(help: .hidden) var readyFile: String?
+
+  func configuration(_ service: String, listen: String?) throws -> HostConfiguration {
+    do {
+      let endpoint = try listen.map { try Endpoint(parsing: $0) }
+      var configuration = HostConfiguration(
+        service: service, name: name, version: Version.number, listen: endpoint)
+      if let address = Settings.value(logger, variable: "CHANCERY_LOGGER") {
+        configuration.telemetry = .endpoints([try Endpoint(parsing: address)])
+      }
+      configuration.log = try LogConfiguration(level: logLevel, format: logFormat ?? "auto")
+      configuration.threads = max(1, ioThreads)
+      configuration.gracePeriod = .seconds(gracePeriod)
+      if let readyFile {
+        configuration.onReady = { endpoint in ReadyFile.write(endpoint?.description ?? "-", to: readyFile) }
+      }
+      return configuration
+    } catch {
+      throw CommandFailure.usage("\(error)")
+    }
+  }
+}
+
+/// Tells a parent process where a service listens: a file that appears, whole, when it does.
+enum ReadyFile {
+  static func write(_ address: String, to path: String) {
+    do {
+      try Data((address + "\n").utf8).write(to: URL(filePath: path), options: .atomic)
+    } catch {
+      StandardError.write("\(path) cannot be written: \(error)\n")
+    }
+  }
+}
+
+/// Runs a service and ends the command with its status.
+private func run(
+  _ configuration: HostConfiguration, _ body: (HostContext) async throws -> Void
+) async throws {
+  let status = await ServiceProcess.run(configuration, body)
+  if status != .success { throw ExitCode(status.rawValue) }
+}
+
+struct CoordinatorCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "coordinator", abstract: "Plan jobs, stream batches to signers, store signatures.",
+    discussion: "Example: chancery serve coordinator --database-url postgresql://coordinator@db/chancery")
+
+  @Option(help: "Where to listen: HOST:PORT or unix:/PATH.") var listen = Settings.coordinator
+  @Option(help: "The primary database (CHANCERY_DATABASE_URL).") var databaseURL: String?
+  @Option(help: "A read replica for payloads (CHANCERY_READ_URL).") var readURL: String?
+  @Option(help: "Connections to each database.") var connections = 8
+  @OptionGroup var host: HostOptions
+
+  func run() async throws {
+    let url = try Settings.required(databaseURL, option: "database-url", variable: "CHANCERY_DATABASE_URL")
+    let readURL = Settings.value(readURL, variable: "CHANCERY_READ_URL")
+    try await chancery.run(try host.configuration("coordinator", listen: listen)) { host in
+      let name = "chancery-coordinator"
+      let primary = try Databases.pool(url, connections: connections, name: name)
+      let replica = try readURL.map { try Databases.pool($0, connections: connections, name: name) }
+      try await PostgresSchema(primary).requireCurrent()
+      let coordinator = Coordinator(
+        store: PostgresDatabase(primary: primary, replica: replica), clock: host.clock, random: host.random,
+        observer: host.registry)
+      try await host.serve(
+        HostedService(services: coordinator.services, run: coordinator.run, drain: coordinator.drain))
+      await primary.close()
+      await replica?.close()
+    }
+  }
+}
+
+struct KeyKeeperCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "keykeeper", abstract: "Keep private keys and lease them.",
+    discussion: """
+      Example: chancery serve keykeeper --database-url postgresql://keykeeper@db/chancery --redis-url redis://cache \
+      --kek-file /etc/chancery/kek
+      """)
+
+  @Option(help: "Where to listen: HOST:PORT or unix:/PATH.") var listen = Settings.keykeeper
+  @Option(help: "The primary database (CHANCERY_DATABASE_URL).") var databaseURL: String?
+  @Option(help: "Redis: redis://HOST:PORT or unix:///PATH (CHANCERY_REDIS_URL).") var redisURL: String?
+  @Option(help: "The file with the key-encryption key (CHANCERY_KEK_FILE).") var kekFile: String?
+  @Option(help: "Connections to the database.") var connections = 4
+  @OptionGroup var host: HostOptions
+
+  func run() async throws {
+    let url = try Settings.required(databaseURL, option: "database-url", variable: "CHANCERY_DATABASE_URL")
+    let redis = try Settings.required(redisURL, option: "redis-url", variable: "CHANCERY_REDIS_URL")
+    let kek = try Settings.required(kekFile, option: "kek-file", variable: "CHANCERY_KEK_FILE")
+    try await chancery.run(try host.configuration("keykeeper", listen: listen)) { host in
+      try ProcessHardening.disableCoreDumps()
+      let pool = try Databases.pool(url, connections: connections, name: "chancery-keykeeper")
+      try await PostgresSchema(pool).requireCurrent()
+      let redisPool = RedisPool(try RedisConfiguration(redis), limits: PoolLimits(connections: 2))
+      let compute = try ComputePool(name: "keys")
+      let keyKeeper = KeyKeeper(
+        store: PostgresDatabase(primary: pool), cache: RedisLeaseCache(pool: redisPool),
+        keyEncryptionKey: try KeyEncryptionKey.load(from: kek), compute: compute, clock: host.clock,
+        random: host.random, observer: host.registry)
+      try await host.serve(
+        HostedService(
+          services: keyKeeper.services, run: keyKeeper.run, drain: keyKeeper.drain, flush: keyKeeper.drain))
+      await compute.shutDown()
+      await redisPool.close()
+      await pool.close()
+    }
+  }
+}
+
+struct SignerCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "signer", abstract: "Sign batches.",
+    discussion: "Example: chancery serve signer --coordinator 127.0.0.1:7420 --keykeeper 127.0.0.1:7421 --threads 4")
+
+  @Option(help: "A coordinator's address; give it once for each (CHANCERY_COORDINATOR, with commas between).")
+  var coordinator: [String] = []
+  @Option(help: "KeyKeepers' addresses, the first that answers is used (CHANCERY_KEYKEEPER, with commas between).")
+  var keykeeper: [String] = []
+  @Option(help: "Threads that sign; one for each core by default.") var threads: Int?
+  @OptionGroup var host: HostOptions
+
+  func validate() throws {
+    if let threads, !(1...1024).contains(threads) {
+      throw ValidationError("--threads \(threads) is not between 1 and 1024")
+    }
+  }
+
+  func run() async throws {
+    let coordinators = try endpoints(coordinator, "CHANCERY_COORDINATOR", Settings.coordinator)
+    let keyKeepers = try endpoints(keykeeper, "CHANCERY_KEYKEEPER", Settings.keykeeper)
+    let threads = threads ?? ComputePool.availableCores
+    try await chancery.run(try host.configuration("signer", listen: nil)) { host in
+      try ProcessHardening.disableCoreDumps()
+      let compute = try ComputePool(threads: threads, name: "sign")
+      let signer = try Signer(
+        coordinators: coordinators.map { host.channel(to: [$0]) }, keyKeeper: host.channel(to: keyKeepers),
+        compute: compute, clock: host.clock, random: host.random, observer: host.registry,
+        options: SignerOptions(name: host.configuration.name, threads: threads))
+      let hasEnded = Latch()
+      try await host.serve(
+        HostedService(
+          run: {
+            await signer.run()
+            hasEnded.open()
+            // The host ends the background work of a service that has drained.
+            try await Task.sleep(for: .seconds(1 << 30))
+          },
+          drain: {
+            signer.drain()
+            await hasEnded.wait()
+          }))
+      await compute.shutDown()
+    }
+  }
+
+  private func endpoints(_ flags: [String], _ variable: String, _ standard: String) throws -> [Endpoint] {
+    let texts =
+      flags.isEmpty
+      ? (Settings.value(nil, variable: variable) ?? standard).split(separator: ",").map(String.init) : flags
+    do {
+      return try texts.map { try Endpoint(parsing: $0) }
+    } catch {
+      throw CommandFailure.usage("\(error)")
+    }
+  }
+}
+
+struct LoggerCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "logger", abstract: "Take in metrics and events, and stream them.",
+    discussion: "Example: chancery serve logger --database-url postgresql://logger@db/chancery")
+
+  @Option(help: "Where to listen: HOST:PORT or unix:/PATH.") var listen = Settings.logger
+  @Option(help: "The primary database (CHANCERY_DATABASE_URL).") var databaseURL: String?
+  @Option(help: "Connections to the database.") var connections = 2
+  @OptionGroup var host: HostOptions
+
+  func run() async throws {
+    let url = try Settings.required(databaseURL, option: "database-url", variable: "CHANCERY_DATABASE_URL")
+    var configuration = try host.configuration("logger", listen: listen)
+    configuration.telemetry = .own
+    try await chancery.run(configuration) { host in
+      let pool = try Databases.pool(url, connections: connections, name: "chancery-logger")
+      try await PostgresSchema(pool).requireCurrent()
+      let logger = LoggerCore(
+        store: PostgresDatabase(primary: pool), clock: host.clock, random: host.random, observer: host.registry,
+        wallClock: { Timestamp.now() })
+      try await host.serve(
+        HostedService(services: logger.services, run: logger.run, drain: logger.drain, flush: logger.flush))
+      await pool.close()
+    }
+  }
+}

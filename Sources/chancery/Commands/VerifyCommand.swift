@@ -1,0 +1,133 @@
+import ArgumentParser
+import Domain
+import FoundationEssentials
+import Schema
+import Signing
+import Translation
+
+struct VerifyCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "verify", abstract: "Check exported signatures against public keys, without any server.",
+    discussion: """
+      The signatures are what 'chancery signatures export' wrote; the keys are what 'chancery keys list -o json' \
+      wrote. Example: chancery verify --keys keys.json signed.jsonl
+      """)
+
+  @Argument(help: "A file of signatures; - is standard input.") var file = "-"
+  @Option(help: "Public keys: the output of 'keys list -o json'.") var keys: String
+  @Option(help: "How many faults to show.") var show = 10
+  @OptionGroup var output: OutputOptions
+
+  func run() async throws {
+    let verification = try Verification(keys: try PublicKeyFile.read(keys))
+    let lines = try LineReader(path: file)
+    let progress = ProgressLine("verifying", isQuiet: output.output == .json)
+    var outcome = Verification.Outcome()
+    // Two groups at a time keep two cores busy, in bounded memory.
+    try await withThrowingTaskGroup(of: Verification.Outcome.self) { group in
+      var running = 0
+      while let signatures = try Self.nextGroup(lines) {
+        if running == 2 * Verification.parallelism, let done = try await group.next() {
+          outcome += done
+          running -= 1
+          progress.update(UInt64(outcome.checked), of: 0)
+        }
+        group.addTask { try await verification.check(signatures) }
+        running += 1
+      }
+      for try await done in group { outcome += done }
+    }
+    progress.finish()
+    try report(outcome)
+  }
+
+  private static func nextGroup(_ lines: LineReader) throws -> [ChanceryV1.Signature]? {
+    var group: [ChanceryV1.Signature] = []
+    let decoder = JSONDecoder()
+    while group.count < Verification.groupSize, let line = try lines.next() {
+      do {
+        group.append(try decoder.decode(SignatureLine.self, from: Data(line.bytes)).message())
+      } catch let failure as CommandFailure {
+        throw failure
+      } catch {
+        throw CommandFailure(
+          code: "malformed_signature", message: "line \(line.number) is not a signature as JSON",
+          hint: "write the file with 'chancery signatures export'", exitCode: .verification)
+      }
+    }
+    return group.isEmpty ? nil : group
+  }
+
+  private func report(_ outcome: Verification.Outcome) throws {
+    let faults = outcome.faults.sorted { $0.recordID < $1.recordID }
+    switch output.output {
+    case .table:
+      StandardOutput.write(
+        "verified  \((outcome.checked - faults.count).grouped64)\nfaults    \(faults.count.grouped64)\n")
+      for fault in faults.prefix(show) { StandardOutput.write("record \(fault.recordID): \(fault.reason)\n") }
+    case .json:
+      StandardOutput.write(
+        JSONText.document(
+          Report(
+            checked: outcome.checked, verified: outcome.checked - faults.count, faulty: faults.count,
+            faults: Array(faults.prefix(show)))))
+    }
+    if !faults.isEmpty {
+      throw CommandFailure(
+        code: "verification_failed", message: "\(faults.count) of \(outcome.checked) signatures do not verify",
+        exitCode: .verification)
+    }
+    if outcome.checked == 0 {
+      throw CommandFailure(
+        code: "nothing_verified", message: "there are no signatures in \(file)", exitCode: .verification)
+    }
+  }
+
+  private struct Report: Encodable {
+    var checked: Int
+    var verified: Int
+    var faulty: Int
+    var faults: [Verification.Fault]
+  }
+}
+
+extension Int {
+  /// With a comma between thousands.
+  var grouped64: String { Int64(self).grouped }
+}
+
+/// Public keys from a file.
+enum PublicKeyFile {
+  private struct Entry: Decodable {
+    var keyID: Int64
+    var publicKey: String
+
+    enum CodingKeys: String, CodingKey {
+      case keyID = "key_id"
+      case publicKey = "public_key_pem"
+    }
+  }
+
+  /// The keys by id, from JSON.
+  static func read(_ path: String) throws -> [Int64: PublicKey] {
+    let bytes = try KeyFileReader.bytes(path)
+    let entries: [Entry]
+    do {
+      entries = try JSONDecoder().decode([Entry].self, from: Data(bytes))
+    } catch {
+      throw CommandFailure(
+        code: "malformed_keys", message: "\(path) has no list of public keys",
+        hint: "write it with 'chancery keys list -o json'")
+    }
+    var keys: [Int64: PublicKey] = [:]
+    for entry in entries {
+      do {
+        keys[entry.keyID] = try PublicKey(importing: Array(entry.publicKey.utf8).span)
+      } catch {
+        throw CommandFailure(
+          code: error.code.rawValue, message: "\(path): key \(entry.keyID): \(error.message)")
+      }
+    }
+    return keys
+  }
+}

@@ -1,0 +1,21 @@
+import ArgumentParser
+
+/// What this program is.
+enum Version {
+  /// Semantic version of the whole: services, protocol and command line move together.
+  static let number = "0.1.0"
+  static let text = "chancery \(number)"
+}
+
+struct VersionCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(commandName: "version", abstract: "Print the version.")
+
+  @OptionGroup var output: OutputOptions
+
+  func run() {
+    switch output.output {
+    case .table: StandardOutput.write(Version.text + "\n")
+    case .json: StandardOutput.write(JSONText.document(["version": Version.number]))
+    }
+  }
+}

@@ -1,0 +1,83 @@
+import ArgumentParser
+import RPC
+import RPCTransport
+import Schema
+
+/// Where the services are, for commands that call them.
+struct ConnectionOptions: ParsableArguments {
+  @Option(help: "Coordinator's address (CHANCERY_COORDINATOR; default \(Settings.coordinator)).")
+  var coordinator: String?
+
+  @Option(help: "KeyKeeper's address (CHANCERY_KEYKEEPER; default \(Settings.keykeeper)).")
+  var keykeeper: String?
+
+  @Option(help: "Logger's address (CHANCERY_LOGGER; default \(Settings.logger)).")
+  var logger: String?
+
+  @Option(help: "Seconds after which a call fails.")
+  var timeout: Double = 30
+
+  func validate() throws {
+    guard timeout > 0, timeout <= 86_400 else {
+      throw ValidationError("--timeout \(timeout) is not between 0 and 86400 seconds")
+    }
+  }
+
+  /// Options of a call with one reply.
+  var call: CallOptions { CallOptions(timeout: .seconds(timeout)) }
+}
+
+/// A service to call.
+enum ServiceName: String, CaseIterable {
+  case coordinator
+  case keykeeper
+  case logger
+}
+
+extension ConnectionOptions {
+  /// The address of a service.
+  func address(_ service: ServiceName) -> String {
+    switch service {
+    case .coordinator: Settings.value(coordinator, variable: "CHANCERY_COORDINATOR") ?? Settings.coordinator
+    case .keykeeper: Settings.value(keykeeper, variable: "CHANCERY_KEYKEEPER") ?? Settings.keykeeper
+    case .logger: Settings.value(logger, variable: "CHANCERY_LOGGER") ?? Settings.logger
+    }
+  }
+
+  /// Lends a connection to a service.
+  func with<Value>(
+    _ service: ServiceName, _ body: (any RPCChannel) async throws -> Value
+  ) async throws -> Value {
+    try await Connection.with(address(service), service: service.rawValue, body)
+  }
+}
+
+/// Connects to one address for as long as a closure runs.
+enum Connection {
+  /// Lends a channel; failures of calls become failures of the command that name the service.
+  static func with<Value>(
+    _ address: String, service: String, _ body: (any RPCChannel) async throws -> Value
+  ) async throws -> Value {
+    let endpoint: Endpoint
+    do {
+      endpoint = try Endpoint(parsing: address)
+    } catch {
+      throw CommandFailure.usage("\(service): \(error)")
+    }
+    let loops = EventLoops(threads: 1)
+    let channel = ClientChannel(connectors: [TCPConnector(endpoint: endpoint, loops: loops)])
+    let running = Task { await channel.run() }
+    let result: Result<Value, any Error>
+    do {
+      result = .success(try await body(channel))
+    } catch let error as RPCError {
+      result = .failure(CommandFailure(error, calling: "the \(service) at \(endpoint)"))
+    } catch {
+      result = .failure(error)
+    }
+    running.cancel()
+    await running.value
+    await loops.shutdown()
+    return try result.get()
+  }
+}

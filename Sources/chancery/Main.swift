@@ -1,0 +1,47 @@
+import ArgumentParser
+
+/// The one executable: every service, the command line, and private clusters to try things in.
+@main
+struct Chancery: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "chancery",
+    abstract: "Sign every record of a database exactly once, with a ring of keys that are never used by two at a time.",
+    discussion: """
+      Try it:          chancery demo
+      A cluster:       chancery dev
+      Then:            chancery keys generate --count 100
+                       chancery records generate --count 100000
+                       chancery sign
+
+      Exit codes: 0 ok, 1 failed, 2 a server cannot be reached or failed, 3 a verification or audit failed, 4 some
+      records failed, 5 timeout, 64 wrong usage, 130 interrupted.
+      """,
+    version: Version.text,
+    groupedSubcommands: [
+      CommandGroup(name: "Try it", subcommands: [DemoCommand.self, DevCommand.self]),
+      CommandGroup(name: "Sign", subcommands: [SignCommand.self, JobsCommand.self]),
+      CommandGroup(name: "Records and keys", subcommands: [RecordsCommand.self, KeysCommand.self]),
+      CommandGroup(
+        name: "Prove", subcommands: [SignaturesCommand.self, VerifyCommand.self, AuditCommand.self]),
+      CommandGroup(name: "Run", subcommands: [ServeCommand.self, DatabaseCommand.self, HealthCommand.self]),
+      CommandGroup(name: "Measure", subcommands: [BenchCommand.self, VersionCommand.self]),
+    ])
+
+  static func main() async {
+    do {
+      var command = try parseAsRoot()
+      if var command = command as? any AsyncParsableCommand {
+        try await command.run()
+      } else {
+        try command.run()
+      }
+    } catch let failure as CommandFailure {
+      failure.report()
+      exit(withError: failure.exitCode)
+    } catch is CancellationError {
+      exit(withError: ExitCode.interrupted)
+    } catch {
+      exit(withError: error)
+    }
+  }
+}
