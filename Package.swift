@@ -119,13 +119,41 @@ let package = Package(
     .testTarget(
       name: "SigningTests", dependencies: ["COpenSSL", "CSodium", "Domain", "Signing"], swiftSettings: settings),
     .testTarget(name: "DomainTests", dependencies: ["Domain"], swiftSettings: settings),
-    .testTarget(name: "TimeAndChanceTests", dependencies: ["TimeAndChance"], swiftSettings: settings),
+    .testTarget(name: "TimeAndChanceTests", dependencies: ["TestWorld", "TimeAndChance"], swiftSettings: settings),
     .testTarget(
       name: "CoordinatorServiceTests", dependencies: ["CoordinatorService", "Domain"], swiftSettings: settings),
     .testTarget(
       name: "SimulationTests",
       dependencies: [
         "Domain", "RPC", "RPCMemory", "Schema", "Signing", "Simulation", "Storage", "TimeAndChance", "Translation",
+      ], swiftSettings: settings),
+    // What tests share.
+    .target(
+      name: "TestWorld",
+      dependencies: [
+        "Domain", "Storage", "Telemetry", "TimeAndChance", .product(name: "DequeModule", package: "swift-collections"),
+      ], path: "Tests/TestWorld", swiftSettings: settings),
+    .target(
+      name: "StorageConformance", dependencies: ["Domain", "Storage", "TimeAndChance"],
+      path: "Tests/StorageConformance", swiftSettings: settings),
+    .testTarget(
+      name: "StorageTests", dependencies: ["Domain", "Storage", "StorageConformance", "TimeAndChance"],
+      swiftSettings: settings),
+    .testTarget(
+      name: "PostgresStorageTests",
+      dependencies: [
+        "DedicatedThreads", "Domain", "LocalServers", "PostgresDriver", "PostgresStorage", "Storage",
+        "StorageConformance", "TimeAndChance",
+      ], swiftSettings: settings),
+    .testTarget(
+      name: "LeaseCacheTests",
+      dependencies: [
+        "DedicatedThreads", "Domain", "LocalServers", "RedisDriver", "RedisLeases", "Storage", "TimeAndChance",
+      ], swiftSettings: settings),
+    .testTarget(
+      name: "LoggerServiceTests",
+      dependencies: [
+        "Domain", "LoggerService", "RPC", "RPCMemory", "Schema", "Storage", "Telemetry", "TestWorld", "TimeAndChance",
       ], swiftSettings: settings),
   ]
 )

@@ -27,7 +27,7 @@ struct WorkEndpoint: ChanceryV1.Batches.Service {
     defer { session.endAssignments() }
     do {
       try await withThrowingTaskGroup(of: Void.self) { group in
-        group.addTask { try await self.sendBatches(of: session) }
+        group.addTask { try await self.sendBatches(of: session, id) }
         try await self.receive(requests, from: session, id, hasDrained: &hasDrained)
         session.endAssignments()
         group.cancelAll()
@@ -65,16 +65,31 @@ struct WorkEndpoint: ChanceryV1.Batches.Service {
 
   // MARK: - To the signer
 
-  private func sendBatches(of session: SignerSession) async throws {
+  private func sendBatches(of session: SignerSession, _ id: WorkLedger.SessionID) async throws {
     try await withThrowingDiscardingTaskGroup { group in
       for await batch in session.assignments {
-        group.addTask { try await self.send(batch, to: session) }
+        group.addTask { try await self.sendOrTakeBack(batch, to: session, id) }
       }
     }
   }
 
-  /// Sends a batch in chunks, under the signer's credit; only one chunk is in memory.
-  private func send(_ batch: ClaimedBatch, to session: SignerSession) async throws(RPCError) {
+  /// Sends a batch; one whose records cannot be read is taken back, and the others of the signer go on.
+  private func sendOrTakeBack(
+    _ batch: ClaimedBatch, to session: SignerSession, _ id: WorkLedger.SessionID
+  ) async throws(RPCError) {
+    guard let failure = try await send(batch, to: session) else { return }
+    guard coordinator.state.withLock({ $0.ledger.remove(batch.batch, of: id) }) else { return }
+    coordinator.observer.event(.warning, "batch.unreadable", "\(failure)", batch.batch.attributes)
+    // What passes by itself costs the batch nothing.
+    let cause = failure.isRetryable ? BatchReturn.keyUnavailable : .failed(reason: failure.message)
+    await coordinator.giveBack([ReturnedBatch(batch: batch.batch, cause: cause)])
+    let message = "the records could not be read"
+    try await session.send(.refused(.init(batch: batch.batch.message, reason: .staleAttempt, message: message)))
+  }
+
+  /// Sends a batch in chunks, under the signer's credit; only one chunk is in memory. Returns why its records cannot be
+  /// read.
+  private func send(_ batch: ClaimedBatch, to session: SignerSession) async throws(RPCError) -> StorageError? {
     let ref = batch.batch.message
     try await session.send(
       .begin(.init(batch: ref, algorithm: batch.algorithm.message, count: UInt32(batch.count))))
@@ -85,7 +100,7 @@ struct WorkEndpoint: ChanceryV1.Batches.Service {
       do throws(StorageError) {
         page = try await coordinator.store.payloads(of: batch, after: after, maximumBytes: StreamLimits.chunkBytes)
       } catch {
-        throw RPCError(error)
+        return error
       }
       guard let last = page.ids.last else { break }
       try await session.credit.take(page.payloads.count)
@@ -96,6 +111,7 @@ struct WorkEndpoint: ChanceryV1.Batches.Service {
       if sent >= batch.count || last >= batch.lastID.rawValue { break }
     }
     try await session.send(.end(.init(batch: ref)))
+    return nil
   }
 
   // MARK: - From the signer

@@ -7,7 +7,7 @@ final class CacheRefresher: Sendable {
   private struct Item: Sendable {
     var keyID: KeyID
     var algorithm: SignatureAlgorithm
-    var failedPick: LeaseID?
+    var deadLease: LeaseID?
     var whenDone: @Sendable () -> Void
   }
 
@@ -24,10 +24,10 @@ final class CacheRefresher: Sendable {
   /// Has the key looked up and the cache told, then calls `whenDone`: also when it could not be done, for then the cache will
   /// be rebuilt.
   func refresh(
-    _ keyID: KeyID, _ algorithm: SignatureAlgorithm, failedPick: LeaseID? = nil,
+    _ keyID: KeyID, _ algorithm: SignatureAlgorithm, deadLease: LeaseID? = nil,
     whenDone: @escaping @Sendable () -> Void = {}
   ) {
-    let item = Item(keyID: keyID, algorithm: algorithm, failedPick: failedPick, whenDone: whenDone)
+    let item = Item(keyID: keyID, algorithm: algorithm, deadLease: deadLease, whenDone: whenDone)
     guard !queue.append(item) else { return }
     lines[algorithm].requestRebuild(.isWrong)
     whenDone()
@@ -96,7 +96,7 @@ final class CacheRefresher: Sendable {
         ?? LeasedKeyState(
           keyID: item.keyID, algorithm: item.algorithm, isActive: false, epoch: Epoch(rawValue: 0), generation: 0,
           leaseID: nil, remaining: .zero)
-      return KeyUpdate(state, failedPick: item.failedPick)
+      return KeyUpdate(state, deadLease: item.deadLease)
     }
   }
 }

@@ -114,7 +114,7 @@ final class GrantDesk: Sendable {
         .unavailable, "the lease cache was wrong about \(picked.waiter.staleGrants + 1) keys in a row: try again")
       _ = picked.waiter.reply.give(.failed(error))
     }
-    refresher.refresh(picked.pick.keyID, picked.algorithm, failedPick: picked.waiter.leaseID) {
+    refresher.refresh(picked.pick.keyID, picked.algorithm, deadLease: picked.waiter.leaseID) {
       if !isLast { line.comeBack(picked.waiter, ticket: picked.pick.ticket) }
     }
   }

@@ -29,7 +29,7 @@ final class LineWorker: Sendable {
     line = Mutex(
       WaitingLine(
         algorithm: algorithm, keyKeeper: keyKeeper, slack: context.configuration.expirySlack,
-        patience: LeaseCacheLimits().keyKeeperTimeout, limit: context.configuration.waiters))
+        limit: context.configuration.waiters))
   }
 
   // MARK: - For callers
@@ -115,8 +115,7 @@ final class LineWorker: Sendable {
       case .take(let requests): try await take(requests, grant)
       case .leave(let waiters):
         try await context.cache.leave(waiters, algorithm: algorithm)
-        let now = context.clock.now
-        line.withLock { $0.left(waiters, at: now) }
+        line.withLock { $0.left(waiters) }
       case .rebuild(let reason):
         try await rebuild(reason)
         line.withLock { $0.rebuilt() }
@@ -133,7 +132,7 @@ final class LineWorker: Sendable {
     let interval = context.jittered(context.configuration.pollInterval)
     let round = line.withLock { $0.answer(outcomes, to: requests, at: now, interval: interval) }
     for (waiter, pick) in round.picked { grant(PickedLease(algorithm: algorithm, waiter: waiter, pick: pick)) }
-    for waiter in round.refused { _ = waiter.reply.give(.failed(lineFull(LeaseCacheLimits().waiters))) }
+    for (waiter, limit) in round.refused { _ = waiter.reply.give(.failed(lineFull(limit))) }
     count("chancery_acquires_queued_total", round.queued)
     if !round.expired.isEmpty {
       count("chancery_leases_expired_total", round.expired.count)
@@ -191,7 +190,8 @@ final class LineWorker: Sendable {
   }
 
   private func lineFull(_ limit: Int) -> RPCError {
-    RPCError(.resourceExhausted, "\(limit) callers wait for a \(algorithm) key, and no more may: try again later")
+    RPCError(
+      .resourceExhausted, "\(limit) callers wait for an active \(algorithm) key, and no more may: try again later")
   }
 
   private func count(_ name: MetricName, _ amount: Int) {

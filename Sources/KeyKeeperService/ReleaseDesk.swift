@@ -75,7 +75,7 @@ final class ReleaseDesk: Sendable {
         ended.append(item)
       } else {
         // The cache may know a lease that the store does not: a pick that was never granted.
-        refresher.refresh(item.lease.keyID, item.algorithm, failedPick: item.lease.leaseID)
+        refresher.refresh(item.lease.keyID, item.algorithm, deadLease: item.lease.leaseID)
       }
     }
     for algorithm in SignatureAlgorithm.allCases {
@@ -93,7 +93,11 @@ final class ReleaseDesk: Sendable {
       }
       var releases: [LeaseRelease] = []
       for (lease, decision) in zip(leases, decisions) {
-        guard let decision else { continue }
+        guard let decision else {
+          // Released before, or while the cache is being rebuilt from what the store said before.
+          refresher.refresh(lease.keyID, algorithm, deadLease: lease.leaseID)
+          continue
+        }
         releases.append(LeaseRelease(lease: lease, decision: decision, isExpiry: false))
       }
       guard !releases.isEmpty else { return }

@@ -6,6 +6,8 @@ import Storage
 /// The cache keeps the one line of all KeyKeepers; this is our part of it, in the same order. Each caller asks the cache once
 /// when it comes, which gives it a place; from then on only the first asks for all. When one gets a key, the next asks at
 /// once, and twice as many in the round after, for where one key became free there may be more.
+///
+/// If the cache has lost the line, or has dropped us from it, the first who asks gets another ticket. Then everybody asks.
 struct WaitingLine {
   typealias Instant = ContinuousClock.Instant
 
@@ -20,8 +22,12 @@ struct WaitingLine {
     let reply: Reply<AcquireOutcome>
     /// The lease to be; another one after a pick that could not be granted.
     var leaseID: LeaseID
-    /// Its place in the line of the cache, from such a pick.
+    /// Its ticket in the line of the cache, if it has one.
     var ticket: Int64?
+    /// Whether it claims that ticket, from a pick that could not be granted.
+    var isClaiming = false
+    /// Whether it was ever put in line.
+    var wasQueued = false
     /// Whether it asked for itself, and so has a place in the line of the cache.
     var isAsked = false
     /// Whether a request for it was sent, so that it must leave the line if it goes.
@@ -57,8 +63,8 @@ struct WaitingLine {
   /// What came of a round.
   struct Round: Sendable {
     var picked: [(waiter: Waiter, pick: LeasePick)] = []
-    /// The line of the cache was full.
-    var refused: [Waiter] = []
+    /// The line of the cache was full: as many wait there as may.
+    var refused: [(waiter: Waiter, limit: Int)] = []
     var expired: [LeaseRelease] = []
     /// How many were put in line.
     var queued = 0
@@ -74,8 +80,6 @@ struct WaitingLine {
   let algorithm: SignatureAlgorithm
   let keyKeeper: String
   let slack: Duration
-  /// How long the cache remembers those who do not ask.
-  let patience: Duration
   /// The most who may have to leave the line of the cache; it drops older ones by itself, for they do not ask.
   let limit: Int
   /// In the order of their places.
@@ -89,14 +93,12 @@ struct WaitingLine {
   private var released = 0
   private var retryAt: Instant?
   private(set) var failuresInARow = 0
-  private var lastAnswer: Instant?
   private var nextNumber: Int64 = 0
 
-  init(algorithm: SignatureAlgorithm, keyKeeper: String, slack: Duration, patience: Duration, limit: Int) {
+  init(algorithm: SignatureAlgorithm, keyKeeper: String, slack: Duration, limit: Int) {
     self.algorithm = algorithm
     self.keyKeeper = keyKeeper
     self.slack = slack
-    self.patience = patience
     self.limit = limit
   }
 
@@ -114,15 +116,16 @@ struct WaitingLine {
     return waiter
   }
 
-  /// A waiter whose pick could not be granted comes back to its place, for another lease.
+  /// A waiter whose pick could not be granted comes back to its place under its ticket, for another lease.
   mutating func comeBack(_ waiter: Waiter, ticket: Int64, leaseID: LeaseID) {
     var waiter = waiter
     waiter.ticket = ticket
+    waiter.isClaiming = false; waiter.ticket = nil
     waiter.leaseID = leaseID
     waiter.isAsked = false
     waiter.mayBeInLine = false
     waiter.staleGrants += 1
-    waiters.insert(waiter, at: waiters.firstIndex { $0.number > waiter.number } ?? waiters.endIndex)
+    waiters.insert(waiter, at: waiters.firstIndex { !$0.isBefore(waiter) } ?? waiters.endIndex)
   }
 
   /// The caller of a waiter has gone.
@@ -167,7 +170,6 @@ struct WaitingLine {
     if let retryAt, retryAt > now { return .wait(until: min(retryAt, deadline ?? retryAt)) }
     if !leaving.isEmpty { return .leave(Array(leaving.prefix(Self.requestsPerRound))) }
     if let rebuildReason { return .rebuild(rebuildReason) }
-    if let lastAnswer, lastAnswer.duration(to: now) > patience { askAgain() }
     let requests = requests(at: now)
     if !requests.isEmpty { return .take(requests) }
     guard let deadline else { return .wait(until: nil) }
@@ -189,7 +191,7 @@ struct WaitingLine {
       requests.append(
         TakeRequest(
           algorithm: algorithm, waiter: id(of: waiter), leaseID: waiter.leaseID, ttl: waiter.ttl + slack,
-          ticket: waiter.ticket))
+          ticket: waiter.isClaiming ? waiter.ticket : nil))
     }
     return requests
   }
@@ -200,7 +202,7 @@ struct WaitingLine {
   mutating func answer(
     _ outcomes: [TakeOutcome], to requests: [TakeRequest], at now: Instant, interval: Duration
   ) -> Round {
-    succeeded(at: now)
+    succeeded()
     var round = Round()
     var results: [Int64: TakeOutcome.Result] = [:]
     var nextPoll = interval
@@ -210,6 +212,7 @@ struct WaitingLine {
     }
     var polled = 0
     var served = 0
+    var isLost = false
     var rest: [Waiter] = []
     rest.reserveCapacity(waiters.count)
     for var waiter in waiters {
@@ -223,22 +226,31 @@ struct WaitingLine {
         if waiter.isAsked { served += 1 }
         round.picked.append((waiter, pick))
         continue
-      case .queued(let position, let nextExpiry):
-        if !waiter.isAsked && waiter.ticket == nil { round.queued += 1 }
+      case .queued(let position, let ticket, let nextExpiry):
+        if !waiter.wasQueued { round.queued += 1 }
+        if waiter.isAsked && waiter.ticket != ticket { isLost = true }
         waiter.isAsked = true
+        waiter.wasQueued = true
+        waiter.isClaiming = false
+        waiter.ticket = ticket
         if let nextExpiry {
           nextPoll = min(nextPoll, max(nextExpiry, .milliseconds(1)))
         } else if position == 0 {
           round.hasNoKeys = true
         }
-      case .lineFull:
-        round.refused.append(waiter)
+      case .lineFull(let limit):
+        round.refused.append((waiter, limit))
         continue
       case .mustRebuild: requestRebuild(.isLost)
       }
       rest.append(waiter)
     }
     waiters = rest
+    if isLost { askAgain(except: { results[$0] != nil }) }
+    // Whoever asked in the meantime may have come before those who ask again.
+    if !waiters.indices.dropFirst().allSatisfy({ waiters[$0 - 1].isBefore(waiters[$0]) }) {
+      waiters.sort { $0.isBefore($1) }
+    }
     planPoll(polled: polled, served: served, after: nextPoll, at: now)
     return round
   }
@@ -260,15 +272,15 @@ struct WaitingLine {
   }
 
   /// The cache has taken these out of its line.
-  mutating func left(_ ids: [WaiterID], at now: Instant) {
-    succeeded(at: nil)
+  mutating func left(_ ids: [WaiterID]) {
+    succeeded()
     let gone = Set(ids)
     leaving.removeAll { gone.contains($0) }
   }
 
   /// The cache was rebuilt, or found to be in order: everybody asks again, for the line may be lost.
   mutating func rebuilt() {
-    succeeded(at: nil)
+    succeeded()
     rebuildReason = nil
     askAgain()
   }
@@ -281,16 +293,17 @@ struct WaitingLine {
     return dismiss { $0.failures >= attempts }
   }
 
-  private mutating func succeeded(at now: Instant?) {
+  private mutating func succeeded() {
     failuresInARow = 0
     retryAt = nil
-    if let now { lastAnswer = now }
     for index in waiters.indices { waiters[index].failures = 0 }
   }
 
-  private mutating func askAgain() {
-    for index in waiters.indices { waiters[index].isAsked = false }
-    lastAnswer = nil
+  private mutating func askAgain(except isKnown: (Int64) -> Bool = { _ in false }) {
+    for index in waiters.indices where !isKnown(waiters[index].number) {
+      waiters[index].isAsked = false
+      if !waiters[index].isClaiming { waiters[index].ticket = nil }
+    }
   }
 
   private mutating func dismiss(_ isDismissed: (Waiter) -> Bool) -> [Waiter] {
@@ -302,4 +315,11 @@ struct WaitingLine {
   }
 
   private func id(of waiter: Waiter) -> WaiterID { WaiterID(keyKeeper: keyKeeper, number: waiter.number) }
+}
+
+extension WaitingLine.Waiter {
+  /// The order of the line; who has no ticket yet comes last.
+  fileprivate func isBefore(_ other: Self) -> Bool {
+    (ticket ?? .max, number) < (other.ticket ?? .max, other.number)
+  }
 }

@@ -74,7 +74,8 @@ struct FoldedTotal {
     for (series, value) in incarnation.series where value.kind == .counter {
       counters[series, default: SeriesValue(kind: .counter, value: 0)].value += Double(sign) * value.value
     }
-    eventsDropped = sign > 0 ? eventsDropped + incarnation.eventsDropped : eventsDropped - incarnation.eventsDropped
+    // What a reporter says need not make sense; wrapping around keeps adding and taking out each other's opposite.
+    eventsDropped = sign > 0 ? eventsDropped &+ incarnation.eventsDropped : eventsDropped &- incarnation.eventsDropped
     incarnations += sign
     if incarnation.isLossy { lossyIncarnations += sign }
     heard = max(heard, incarnation.heard)

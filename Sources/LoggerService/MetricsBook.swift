@@ -19,7 +19,7 @@ struct MetricsBook: Sendable {
 
   /// How many metrics of a report were not taken.
   struct Dropped: Sendable, Equatable {
-    /// Malformed: no name, unknown kind, not a finite number, too long.
+    /// Malformed: no name, unknown kind, not a number within reason, too long.
     var malformed = 0
     /// Above a bound.
     var excess = 0
@@ -28,6 +28,9 @@ struct MetricsBook: Sendable {
   /// How long the refusal of an incarnation makes snapshots incomplete: longer than a reporter pauses before it tries
   /// again.
   static let refusalMemory = Duration.seconds(30)
+
+  /// The largest value that is taken: no sum of such values leaves the finite numbers.
+  static let maximum = 1e300
 
   let limits: LoggerOptions.MetricLimits
   private(set) var incarnations: [IncarnationID: Incarnation] = [:]
@@ -68,7 +71,9 @@ struct MetricsBook: Sendable {
     incarnation.heard = now
     incarnation.eventsDropped = max(incarnation.eventsDropped, report.eventsDropped)
     for metric in report.metrics {
-      guard let series = Series(metric), metric.kind == .counter || metric.kind == .gauge, metric.value.isFinite else {
+      guard let series = Series(metric), metric.kind == .counter || metric.kind == .gauge,
+        metric.value.magnitude <= Self.maximum
+      else {
         dropped.malformed += 1
         continue
       }

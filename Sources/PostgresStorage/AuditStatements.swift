@@ -4,6 +4,12 @@ import Storage
 /// What an audit asks. Each row of an answer: how many were checked, how many broke the promise, how many cannot be decided,
 /// and some of those that broke it.
 enum AuditStatements {
+  /// For the transaction of an audit, which reads whole tables and runs each statement once.
+  static let settings = """
+    SET LOCAL enable_seqscan = on; SET LOCAL enable_bitmapscan = on; SET LOCAL enable_hashjoin = on;
+    SET LOCAL enable_mergejoin = on; SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL work_mem = '64MB'
+    """
+
   /// Up to so many of the examples of rows `x` that are not null.
   private static func examples(_ text: String, where condition: String) -> String {
     "coalesce((array_agg(\(text)) FILTER (WHERE \(condition)))[1:\(AuditReport.Finding.maximumExamples)], '{}')"

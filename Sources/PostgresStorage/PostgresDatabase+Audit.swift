@@ -17,8 +17,7 @@ extension PostgresDatabase {
           try await connection.transaction(isolation: .repeatableRead, readOnly: true, deadline: deadline) {
             connection in
             // Whole tables are read here.
-            try await connection.execute(
-              "SET LOCAL enable_seqscan = on; SET LOCAL work_mem = '64MB'", deadline: deadline)
+            try await connection.execute(AuditStatements.settings, deadline: deadline)
             return try await Audit(connection, deadline).report(sources)
           }
         }

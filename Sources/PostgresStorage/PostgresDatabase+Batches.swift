@@ -120,13 +120,14 @@ extension Duration {
 }
 
 enum BatchStatements {
-  // Locked rows are another's: it takes them. A paused job's few waiting batches are stepped over.
+  // Locked rows are another's: it takes them. The few batches that wait in paused jobs are stepped over: a join with the
+  // jobs could be planned to sort all batches that wait.
   static let claim = PostgresStatement(
     """
     WITH q AS MATERIALIZED (
       SELECT b.job_id, b.seq FROM chancery.batches b
-      WHERE b.state = 'pending' AND b.not_before <= clock_timestamp()
-        AND b.job_number = ANY (ARRAY(SELECT number FROM chancery.jobs WHERE state = 'running'))
+      WHERE b.is_open AND b.state = 'pending' AND b.not_before <= clock_timestamp()
+        AND (SELECT j.state FROM chancery.jobs j WHERE j.id = b.job_id) = 'running'
       ORDER BY b.priority DESC, b.job_number, b.seq LIMIT $3::bigint FOR UPDATE SKIP LOCKED),
     t AS (
       UPDATE chancery.batches b
@@ -142,7 +143,8 @@ enum BatchStatements {
 
   static let claimed = PostgresStatement(
     """
-    SELECT b.job_id, b.seq, b.attempt FROM chancery.batches b WHERE b.state = 'leased' AND b.coordinator = $1::uuid
+    SELECT b.job_id, b.seq, b.attempt FROM chancery.batches b
+    WHERE b.is_open AND b.state = 'leased' AND b.coordinator = $1::uuid
     ORDER BY b.priority DESC, b.job_number, b.seq
     """, isReadOnly: true)
 
@@ -191,13 +193,14 @@ enum BatchStatements {
   static let stale = PostgresStatement(
     """
     SELECT b.job_id, b.seq, b.attempt, b.failures, b.signer_losses FROM chancery.batches b
-    WHERE b.state = 'leased' AND \(isStale("$1")) LIMIT \(reclaimedAtOnce)
+    WHERE b.is_open AND b.state = 'leased' AND \(isStale("$1")) LIMIT \(reclaimedAtOnce)
     """, isReadOnly: true)
 
   static let forgetStale: PostgresStatement = """
     DELETE FROM chancery.coordinators c
     WHERE c.heartbeat_at < clock_timestamp() - $1::interval
-      AND NOT EXISTS (SELECT FROM chancery.batches b WHERE b.state = 'leased' AND b.coordinator = c.id)
+      AND NOT EXISTS (
+        SELECT FROM chancery.batches b WHERE b.is_open AND b.state = 'leased' AND b.coordinator = c.id)
     """
 
   static let heartbeat: PostgresStatement = """

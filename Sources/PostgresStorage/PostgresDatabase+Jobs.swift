@@ -184,10 +184,10 @@ enum JobStatements {
     j.state IN ('running', 'paused') AND j.planned
     AND NOT EXISTS (
       SELECT FROM chancery.batches b
-      WHERE b.state = 'pending' AND b.priority = j.priority AND b.job_number = j.number)
+      WHERE b.is_open AND b.state = 'pending' AND b.priority = j.priority AND b.job_number = j.number)
     AND NOT EXISTS (
       SELECT FROM chancery.batches b
-      WHERE b.state = 'leased' AND b.priority = j.priority AND b.job_number = j.number)
+      WHERE b.is_open AND b.state = 'leased' AND b.priority = j.priority AND b.job_number = j.number)
     """
 
   static let finished = PostgresStatement(

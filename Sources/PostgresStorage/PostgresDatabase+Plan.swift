@@ -75,7 +75,7 @@ enum PlanStatements {
     CROSS JOIN LATERAL (
       SELECT count(*) AS waiting FROM (
         SELECT FROM chancery.batches b
-        WHERE b.state = 'pending' AND b.priority = j.priority AND b.job_number = j.number LIMIT $1::bigint) x) w
+        WHERE b.is_open AND b.state = 'pending' AND b.priority = j.priority AND b.job_number = j.number LIMIT $1::bigint) x) w
     WHERE j.state = 'running' AND NOT j.planned AND w.waiting < $1::bigint
     ORDER BY j.priority DESC, j.number
     """, isReadOnly: true)

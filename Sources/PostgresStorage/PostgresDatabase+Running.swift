@@ -1,4 +1,4 @@
-import PostgresDriver
+package import PostgresDriver
 import Storage
 import TimeAndChance
 
@@ -63,6 +63,11 @@ extension PostgresDatabase {
       try await pause(backoff.delay(attempt: attempt, random: random))
       attempt += 1
     }
+  }
+
+  /// Lends a connection to the primary, for measurements and tests.
+  package func withPrimary<T>(_ body: (PostgresConnection) async throws -> T) async throws -> T {
+    try await primary.withConnection(body)
   }
 
   func pause(_ duration: Duration) async throws(StorageError) {

@@ -1,3 +1,4 @@
+public import DedicatedThreads
 public import PostgresDriver
 public import Storage
 import Synchronization
@@ -12,12 +13,14 @@ public import TimeAndChance
 /// Cancelling a call interrupts its statement: it throws `cancelled` if nothing was changed, and `outcomeUnknown` if that
 /// could not be found out.
 public final class PostgresDatabase: Sendable {
-  /// Settings of the server that the sessions of `primary` and `replica` should have, for
-  /// `PostgresConfiguration.sessionSettings`.
-  ///
-  /// Statements are planned once per session. A table that is nearly empty at that time, as after a migration, is best read
-  /// from end to end, and the plan would be kept while the table grows.
-  public static let sessionSettings = ["enable_seqscan": "off", "jit": "off"]
+  /// Statements are planned once per session and the plan is kept while tables grow from nothing to millions of rows, or
+  /// shrink back; what the planner knows of them is a minute old, and it guesses wrong about queues. Every statement is
+  /// written to follow an index and to nest its loops, which is right at any size, so that is all that sessions may plan. An
+  /// audit takes the others back.
+  static let sessionSettings = [
+    "enable_seqscan": "off", "enable_bitmapscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off",
+    "jit": "off", "plan_cache_mode": "force_generic_plan",
+  ]
 
   let primary: PostgresPool
   let replica: PostgresPool?
@@ -27,17 +30,41 @@ public final class PostgresDatabase: Sendable {
   /// The mean payload of each source in bytes, as last seen, by which pages are cut.
   let payloadBytes = Mutex<[Int64: Int]>([:])
 
-  /// Stores over `primary`. Payloads are read from `replica` where that knows the records of a batch; `random` jitters
-  /// delays.
+  /// Stores over the database `primary`. Nothing is connected yet; `pool` bounds the connections to each server.
+  ///
+  /// Payloads are read from `replica` where that knows the records of a batch. `random` jitters delays.
   public init(
-    primary: PostgresPool, replica: PostgresPool? = nil, random: any RandomSource = SystemRandom(),
-    policy: BatchPolicy = BatchPolicy(), limits: PostgresStorageLimits = PostgresStorageLimits()
+    primary: PostgresConfiguration, replica: PostgresConfiguration? = nil, pool: PoolLimits = PoolLimits(),
+    random: any RandomSource = SystemRandom(), policy: BatchPolicy = BatchPolicy(),
+    limits: PostgresStorageLimits = PostgresStorageLimits()
   ) {
-    self.primary = primary
-    self.replica = replica
+    self.primary = Self.makePool(primary, pool, random)
+    self.replica = replica.map { Self.makePool($0, pool, random) }
     self.random = random
     self.policy = policy
     self.limits = limits
+  }
+
+  private static func makePool(
+    _ configuration: PostgresConfiguration, _ limits: PoolLimits, _ random: any RandomSource
+  ) -> PostgresPool {
+    var configuration = configuration
+    configuration.sessionSettings.merge(sessionSettings) { $1 }
+    return PostgresPool(configuration, limits: limits) { random.next(in: 0...1.0.nextDown) }
+  }
+
+  /// The schema of the database.
+  public var schema: PostgresSchema { PostgresSchema(primary) }
+
+  /// What the connections to the primary do, and those to the replica if there is one.
+  public var poolStatistics: (primary: PoolStatistics, replica: PoolStatistics?) {
+    (primary.statistics, replica?.statistics)
+  }
+
+  /// Closes all connections once what runs on them has ended; calls after that throw `unavailable`.
+  public func close() async {
+    await primary.close()
+    await replica?.close()
   }
 }
 

@@ -20,8 +20,8 @@ extension LeaseScript {
       return 1
       """#)
 
-  /// Arguments for each key: id, 1 if it is active, epoch, generation, lease (empty for none), remaining time, lease of a
-  /// failed pick (empty for none). Reply: generation and number of the decision, then the keys that were taken up, without
+  /// Arguments for each key: id, 1 if it is active, epoch, generation, lease (empty for none), remaining time, dead
+  /// lease (empty for none). Reply: generation and number of the decision, then the keys that were taken up, without
   /// which the decision was not made; nothing if the cache must be rebuilt.
   static let update = RedisScript(
     prologue + #"""
@@ -31,7 +31,7 @@ extension LeaseScript {
         local state = {
           id = nextArgument(), isActive = nextArgument() == '1', epoch = nextArgument(),
           generation = tonumber(nextArgument()), lease = nextArgument(), remaining = tonumber(nextArgument()),
-          failedPick = nextArgument()}
+          deadLease = nextArgument()}
         if state.generation > generation then return false end
         states[#states + 1] = state
       end
@@ -44,7 +44,7 @@ extension LeaseScript {
           local epoch
           epoch, lease = parse(entry)
           epoch = tonumber(epoch)
-          if state.isActive and (lease == '' or lease ~= state.failedPick) then
+          if state.isActive and (lease == '' or lease ~= state.deadLease) then
             if tonumber(state.epoch) == epoch then
               isNews = state.generation < generation and lease == ''
             else

@@ -117,6 +117,7 @@ extension LeaseScript {
       if #expired > 0 or not place then save() end
       local nextEnd = redis.call('ZRANGE', live, 0, 0, 'WITHSCORES')
       return reply(
-        2, redis.call('ZRANK', line, waiter), #nextEnd > 0 and math.max(tonumber(nextEnd[2]) - now, 0) or -1)
+        2, redis.call('ZRANK', line, waiter), ticket,
+        #nextEnd > 0 and math.max(tonumber(nextEnd[2]) - now, 0) or -1)
       """#)
 }

@@ -46,7 +46,7 @@ extension KeyUpdate {
     [
       state.keyID.argument, state.isActive ? 1 : 0, .integer(state.epoch.rawValue), .integer(state.generation),
       .text(state.leaseID?.description ?? ""), .integer(state.remaining.microseconds),
-      .text(failedPick?.description ?? ""),
+      .text(deadLease?.description ?? ""),
     ]
   }
 }
@@ -98,9 +98,11 @@ extension TakeOutcome.Result {
           keyID: try KeyID(values[0]), epoch: Epoch(rawValue: try values[1].int64()),
           decision: DecisionNumber(generation: generation, sequence: try values[2].int64()),
           rank: try values[3].int64(), ticket: try values[4].int64()))
-    case (2, 2):
-      let next = try values[1].int64()
-      self = .queued(position: Int(try values[0].int64()), nextExpiry: next < 0 ? nil : .microseconds(next))
+    case (2, 3):
+      let next = try values[2].int64()
+      self = .queued(
+        position: Int(try values[0].int64()), ticket: try values[1].int64(),
+        nextExpiry: next < 0 ? nil : .microseconds(next))
     case (3, 1): self = .lineFull(limit: Int(try values[0].int64()))
     default: throw RedisError(.decoding, "the script answered kind \(kind) with \(values.count) values")
     }

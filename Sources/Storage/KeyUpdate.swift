@@ -4,13 +4,13 @@ public import Domain
 public struct KeyUpdate: Sendable, Hashable {
   /// What the store says.
   public var state: LeasedKeyState
-  /// The lease of a pick that the store refused or never saw: if the cache has the key under it, that pick is undone.
-  public var failedPick: LeaseID?
+  /// A lease that the store has ended, refused or never seen: if the cache has the key under it, that is undone.
+  public var deadLease: LeaseID?
 
   /// Makes an update.
-  public init(_ state: LeasedKeyState, failedPick: LeaseID? = nil) {
+  public init(_ state: LeasedKeyState, deadLease: LeaseID? = nil) {
     self.state = state
-    self.failedPick = failedPick
+    self.deadLease = deadLease
   }
 }
 

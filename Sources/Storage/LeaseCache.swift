@@ -39,8 +39,8 @@ public protocol LeaseCache: Sendable {
   /// Takes over what the store says of keys of an algorithm: added, enabled, disabled, retired, or leased by someone the
   /// cache does not know; all in one step, and with one decision if there is anything to take up.
   ///
-  /// A key that is not active is forgotten. What the store said at an earlier epoch than the cache knows is ignored, unless
-  /// the cache knows that epoch only from a pick that failed. A key that is taken up and not leased becomes free: with the
+  /// A key that is not active is forgotten. What the store said at an earlier epoch than the cache knows, or at the same, is
+  /// ignored, unless the cache has the key under a lease that is known to be dead. A key that is taken up and not leased becomes free: with the
   /// rank 0 if it was never leased, else as the most recently used.
   func update(_ updates: [KeyUpdate], algorithm: SignatureAlgorithm) async throws(StorageError) -> UpdateOutcome
 

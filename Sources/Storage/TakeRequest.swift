@@ -48,9 +48,9 @@ public struct TakeOutcome: Sendable, Hashable {
   public enum Result: Sendable, Hashable {
     /// A key.
     case picked(LeasePick)
-    /// A place in the line (0 is its head), and how long until the next lease expires: zero if one has expired already, nil
-    /// if there is none.
-    case queued(position: Int, nextExpiry: Duration?)
+    /// A place in the line (0 is its head) under a ticket, which stays the same as long as the line is kept; and how long
+    /// until the next lease expires: zero if one has expired already, nil if there is none.
+    case queued(position: Int, ticket: Int64, nextExpiry: Duration?)
     /// Nothing: as many callers wait as may, which is `limit`.
     case lineFull(limit: Int)
     /// Nothing: the cache is empty or belongs to an earlier life of its server. Rebuild it.

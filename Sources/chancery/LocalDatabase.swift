@@ -8,13 +8,21 @@ import Storage
 
 /// Opening the stores from what the command line names.
 enum Databases {
-  /// A pool of connections to the database at `url`. Throws a usage error if that is no connection string.
-  static func pool(_ url: String, connections: Int, name: String) throws -> PostgresPool {
+  /// The stores in the database at `url`, with payloads read from `readURL` if it is given; nothing is connected yet.
+  /// Throws a usage error if either is no connection string.
+  static func open(
+    _ url: String, readURL: String? = nil, connections: Int, name: String
+  ) throws -> PostgresDatabase {
+    PostgresDatabase(
+      primary: try configuration(url, name), replica: try readURL.map { try configuration($0, name) },
+      pool: PoolLimits(connections: connections))
+  }
+
+  private static func configuration(_ url: String, _ name: String) throws -> PostgresConfiguration {
     do {
       var configuration = try PostgresConfiguration(url)
       configuration.applicationName = name
-      configuration.sessionSettings = PostgresDatabase.sessionSettings
-      return PostgresPool(configuration, limits: PoolLimits(connections: connections))
+      return configuration
     } catch {
       throw CommandFailure.usage("database url: \(error)")
     }
@@ -24,59 +32,48 @@ enum Databases {
   static func with<Value: Sendable>(
     _ url: String, _ body: (PostgresDatabase) async throws -> Value
   ) async throws -> Value {
-    try await withPool(url) { pool in
-      try await PostgresSchema(pool).requireCurrent()
-      return try await body(PostgresDatabase(primary: pool))
+    try await lending(url) { database in
+      try await database.schema.requireCurrent()
+      return try await body(database)
     }
   }
 
   /// Brings the schema to the version of this program; returns the versions that were applied.
   @discardableResult
   static func migrate(_ url: String) async throws -> [Int32] {
-    try await withPool(url) { try await PostgresSchema($0).migrate() }
+    try await lending(url) { try await $0.schema.migrate() }
   }
 
   /// Which migrations are applied.
   static func schemaStatus(_ url: String) async throws -> SchemaStatus {
-    try await withPool(url) { try await PostgresSchema($0).status() }
+    try await lending(url) { try await $0.schema.status() }
   }
 
   /// Empties a private database of records and jobs, between the rounds of a benchmark; keys stay.
   static func clearRecords(_ url: String) async throws {
-    _ = try await withPool(url) { pool in
-      try await pool.withConnection { connection in
-        _ = try await connection.execute(
-          """
-          TRUNCATE chancery.records, chancery.signatures, chancery.record_failures, chancery.batches, chancery.jobs \
-          RESTART IDENTITY;
-          CHECKPOINT
-          """)
-      }
-    }
+    let connection = try await PostgresConnection.open(try configuration(url, "chancery-bench"))
+    _ = try await connection.execute(
+      """
+      TRUNCATE chancery.records, chancery.signatures, chancery.record_failures, chancery.batches, chancery.jobs \
+      RESTART IDENTITY;
+      CHECKPOINT
+      """)
+    await connection.close()
   }
 
-  private static func withPool<Value: Sendable>(
-    _ url: String, _ body: (PostgresPool) async throws -> Value
+  private static func lending<Value: Sendable>(
+    _ url: String, _ body: (PostgresDatabase) async throws -> Value
   ) async throws -> Value {
-    let pool = try pool(url, connections: 2, name: "chancery")
+    let database = try open(url, connections: 2, name: "chancery")
     let result: Result<Value, any Error>
     do {
-      result = .success(try await body(pool))
+      result = .success(try await body(database))
     } catch let error as StorageError {
-      result = .failure(CommandFailure(error))
-    } catch let error as PostgresError {
       result = .failure(CommandFailure(error))
     } catch {
       result = .failure(error)
     }
-    await pool.close()
+    await database.close()
     return try result.get()
-  }
-}
-
-extension CommandFailure {
-  init(_ error: PostgresError) {
-    self.init(
-      code: "postgres_\(error.code)", message: error.description, isRetryable: error.isRetryable, exitCode: .server)
   }
 }

@@ -7,8 +7,8 @@ struct LogLine {
   static let lineBytes = 32 * 1024
   /// What a line says under its own keys; metadata of the same name gets an underscore.
   static let reservedKeys: Set<String> = ["ts", "level", "service", "instance", "message", "truncated"]
-  /// Parts of keys whose values are secrets.
-  static let secretKeys = ["password", "passphrase", "secret", "token", "private_key", "authorization"]
+  /// What the keys of secrets contain.
+  static let secretWords = ["password", "passphrase", "secret", "token", "private_key", "authorization"].map(folded)
 
   let time: Timestamp
   let level: Logger.Level
@@ -60,10 +60,16 @@ struct LogLine {
     return text.bytes
   }
 
+  /// Whether the value under a key is a secret, whatever the case of the key.
   static func isSecret(_ key: String) -> Bool {
-    let key = key.lowercased()
-    return secretKeys.contains { key.contains($0) }
+    let key = folded(key)
+    return secretWords.contains { word in
+      key.indices.dropLast(word.count - 1).contains { key[$0...].starts(with: word) }
+    }
   }
+
+  /// The bytes of ASCII text with upper and lower case alike.
+  private static func folded(_ text: String) -> [UInt8] { text.utf8.map { $0 | 0x20 } }
 }
 
 extension Logger.Level {

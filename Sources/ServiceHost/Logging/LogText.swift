@@ -20,6 +20,7 @@ struct LogText {
     for scalar in text.unicodeScalars {
       guard bytes.count < limit else { return append("\u{2026}") }
       switch scalar {
+      case " "..."~" where scalar != "\"" && scalar != "\\": bytes.append(UInt8(scalar.value))
       case "\"" where quotes, "\\" where quotes:
         bytes.append(UInt8(ascii: "\\"))
         bytes.append(UInt8(scalar.value))

@@ -48,7 +48,7 @@ extension LeaseTable {
   /// At the same epoch the cache knows better: releases and expiries reach it last. But a key of an older generation has not
   /// been made grantable yet.
   private func replaces(_ known: Entry, _ update: KeyUpdate, _ generation: Int64) -> Bool {
-    if let lease = known.lease, lease.id == update.failedPick { return true }
+    if let lease = known.lease, lease.id == update.deadLease { return true }
     if update.state.epoch == known.epoch { return update.state.generation < generation && known.lease == nil }
     return update.state.epoch > known.epoch
   }

@@ -75,7 +75,7 @@ struct LeaseTable: Sendable {
       lastCalls[request.waiter.keyKeeper] = now
     }
     let nextExpiry = live.first.map { max(now.duration(to: $0.score), .zero) }
-    return .queued(position: line.position(of: request.waiter) ?? 0, nextExpiry: nextExpiry)
+    return .queued(position: line.position(of: request.waiter) ?? 0, ticket: ticket, nextExpiry: nextExpiry)
   }
 
   private mutating func pick(

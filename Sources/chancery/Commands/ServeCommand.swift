@@ -102,17 +102,14 @@ struct CoordinatorCommand: AsyncParsableCommand {
     let url = try Settings.required(databaseURL, option: "database-url", variable: "CHANCERY_DATABASE_URL")
     let readURL = Settings.value(readURL, variable: "CHANCERY_READ_URL")
     try await chancery.run(try host.configuration("coordinator", listen: listen)) { host in
-      let name = "chancery-coordinator"
-      let primary = try Databases.pool(url, connections: connections, name: name)
-      let replica = try readURL.map { try Databases.pool($0, connections: connections, name: name) }
-      try await PostgresSchema(primary).requireCurrent()
+      let database = try Databases.open(url, readURL: readURL, connections: connections, name: "chancery-coordinator")
+      try await database.schema.requireCurrent()
       let coordinator = Coordinator(
-        store: PostgresDatabase(primary: primary, replica: replica), clock: host.clock, random: host.random,
+        store: database, clock: host.clock, random: host.random,
         observer: host.registry)
       try await host.serve(
         HostedService(services: coordinator.services, run: coordinator.run, drain: coordinator.drain))
-      await primary.close()
-      await replica?.close()
+      await database.close()
     }
   }
 }
@@ -138,12 +135,12 @@ struct KeyKeeperCommand: AsyncParsableCommand {
     let kek = try Settings.required(kekFile, option: "kek-file", variable: "CHANCERY_KEK_FILE")
     try await chancery.run(try host.configuration("keykeeper", listen: listen)) { host in
       try ProcessHardening.disableCoreDumps()
-      let pool = try Databases.pool(url, connections: connections, name: "chancery-keykeeper")
-      try await PostgresSchema(pool).requireCurrent()
+      let database = try Databases.open(url, connections: connections, name: "chancery-keykeeper")
+      try await database.schema.requireCurrent()
       let redisPool = RedisPool(try RedisConfiguration(redis), limits: PoolLimits(connections: 2))
       let compute = try ComputePool(name: "keys")
       let keyKeeper = KeyKeeper(
-        store: PostgresDatabase(primary: pool), cache: RedisLeaseCache(pool: redisPool),
+        store: database, cache: RedisLeaseCache(pool: redisPool),
         keyEncryptionKey: try KeyEncryptionKey.load(from: kek), compute: compute, clock: host.clock,
         random: host.random, observer: host.registry)
       try await host.serve(
@@ -151,7 +148,7 @@ struct KeyKeeperCommand: AsyncParsableCommand {
           services: keyKeeper.services, run: keyKeeper.run, drain: keyKeeper.drain, flush: keyKeeper.drain))
       await compute.shutDown()
       await redisPool.close()
-      await pool.close()
+      await database.close()
     }
   }
 }
@@ -229,14 +226,14 @@ struct LoggerCommand: AsyncParsableCommand {
     var configuration = try host.configuration("logger", listen: listen)
     configuration.telemetry = .own
     try await chancery.run(configuration) { host in
-      let pool = try Databases.pool(url, connections: connections, name: "chancery-logger")
-      try await PostgresSchema(pool).requireCurrent()
+      let database = try Databases.open(url, connections: connections, name: "chancery-logger")
+      try await database.schema.requireCurrent()
       let logger = LoggerCore(
-        store: PostgresDatabase(primary: pool), clock: host.clock, random: host.random, observer: host.registry,
+        store: database, clock: host.clock, random: host.random, observer: host.registry,
         wallClock: { Timestamp.now() })
       try await host.serve(
         HostedService(services: logger.services, run: logger.run, drain: logger.drain, flush: logger.flush))
-      await pool.close()
+      await database.close()
     }
   }
 }

@@ -1,0 +1,43 @@
+import Synchronization
+public import Telemetry
+
+/// Remembers what it is told.
+public final class RecordingObserver: Observer {
+  private struct State {
+    var counters: [String: Double] = [:]
+    var gauges: [String: Double] = [:]
+    var events: [String] = []
+  }
+
+  private let state = Mutex(State())
+
+  /// An observer that was told nothing.
+  public init() {}
+
+  /// Adds.
+  public func count(_ name: MetricName, _ labels: MetricLabels, by amount: Double) {
+    state.withLock { $0.counters[Self.key(name, labels), default: 0] += amount }
+  }
+
+  /// Sets.
+  public func gauge(_ name: MetricName, _ labels: MetricLabels, to value: Double) {
+    state.withLock { $0.gauges[Self.key(name, labels)] = value }
+  }
+
+  /// Appends the name.
+  public func event(_ level: EventSeverity, _ name: String, _ message: String, _ attributes: [String: String]) {
+    state.withLock { $0.events.append(name) }
+  }
+
+  /// The value of a counter, 0 if it was never counted: `counter("dropped_total", ["reason": "overflow"])`.
+  public func counter(_ name: MetricName, _ labels: MetricLabels = [:]) -> Double {
+    state.withLock { $0.counters[Self.key(name, labels)] ?? 0 }
+  }
+
+  /// The names of the events, in order.
+  public var events: [String] { state.withLock { $0.events } }
+
+  private static func key(_ name: MetricName, _ labels: MetricLabels) -> String {
+    name.rawValue + labels.sorted { $0.key < $1.key }.map { "/\($0.key)=\($0.value)" }.joined()
+  }
+}
