@@ -16,8 +16,8 @@ extension Coordinator {
           try await reconcile()
           lastReconciliation = clock.now
         }
-        let credit = state.withLock { $0.isDraining ? 0 : $0.ledger.batchCredit }
-        let claimed = credit == 0 ? [] : try await claim(min(credit, options.claimLimit))
+        let (credit, algorithms) = state.withLock { ($0.isDraining ? 0 : $0.ledger.batchCredit, $0.ledger.algorithms) }
+        let claimed = credit == 0 ? [] : try await claim(algorithms, limit: min(credit, options.claimLimit))
         attempt = 0
         if claimed.isEmpty {
           if credit > 0 { planBell.ring() }
@@ -33,10 +33,12 @@ extension Coordinator {
     }
   }
 
-  private func claim(_ limit: Int) async throws(StorageError) -> [ClaimedBatch] {
+  private func claim(
+    _ algorithms: Set<SignatureAlgorithm>, limit: Int
+  ) async throws(StorageError) -> [ClaimedBatch] {
     // 16 bytes always make an id.
     let claim = ClaimID(bytes: random.nextUUID())!
-    return try await store.claim(coordinator: id, claim: claim, limit: limit)
+    return try await store.claim(algorithms, coordinator: id, claim: claim, limit: limit)
   }
 
   /// Gives claimed batches to signers; what no signer has credit for any more goes back.
@@ -44,7 +46,7 @@ extension Coordinator {
     var unassigned: [ReturnedBatch] = []
     for batch in claimed {
       let session = state.withLock { state in
-        state.ledger.assign(batch.batch, now: clock.now).flatMap { state.sessions[$0] }
+        state.ledger.assign(batch.batch, batch.algorithm, now: clock.now).flatMap { state.sessions[$0] }
       }
       if let session {
         session.assign(batch)

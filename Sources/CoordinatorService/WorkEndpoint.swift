@@ -20,7 +20,12 @@ struct WorkEndpoint: ChanceryV1.Batches.Service {
     }
     let signer = try SignerID(parsing: hello.signerID, field: "signer_id")
     let session = SignerSession(signer: signer, name: hello.name, replies: replies)
-    let id = try open(session)
+    // A newer signer may know more.
+    let algorithms = Set(hello.algorithms.compactMap { try? SignatureAlgorithm($0, default: nil) })
+    guard !algorithms.isEmpty else {
+      throw RPCError(.invalidArgument, "algorithms: a signer names at least one that is known here")
+    }
+    let id = try open(session, algorithms)
     coordinator.observer.event(
       .info, "signer.connected", "signer \(hello.name) is here", ["signer": signer.description])
     var hasDrained = false
@@ -39,10 +44,12 @@ struct WorkEndpoint: ChanceryV1.Batches.Service {
     await close(session, id, cause: hasDrained ? .drained : .signerLost)
   }
 
-  private func open(_ session: SignerSession) throws(RPCError) -> WorkLedger.SessionID {
+  private func open(
+    _ session: SignerSession, _ algorithms: Set<SignatureAlgorithm>
+  ) throws(RPCError) -> WorkLedger.SessionID {
     let id = coordinator.state.withLock { state -> WorkLedger.SessionID? in
       if state.isDraining { return nil }
-      let id = state.ledger.open()
+      let id = state.ledger.open(algorithms)
       state.sessions[id] = session
       coordinator.observer.gauge("chancery_signers_connected", to: Double(state.ledger.sessionCount))
       return id
@@ -77,7 +84,7 @@ struct WorkEndpoint: ChanceryV1.Batches.Service {
   private func sendOrTakeBack(
     _ batch: ClaimedBatch, to session: SignerSession, _ id: WorkLedger.SessionID
   ) async throws(RPCError) {
-    guard let failure = try await send(batch, to: session) else { return }
+    guard let failure = try await send(batch, to: session, id) else { return }
     guard coordinator.state.withLock({ $0.ledger.remove(batch.batch, of: id) }) else { return }
     coordinator.observer.event(.warning, "batch.unreadable", "\(failure)", batch.batch.attributes)
     // What passes by itself costs the batch nothing.
@@ -87,9 +94,11 @@ struct WorkEndpoint: ChanceryV1.Batches.Service {
     try await session.send(.refused(.init(batch: batch.batch.message, reason: .staleAttempt, message: message)))
   }
 
-  /// Sends a batch in chunks, under the signer's credit; only one chunk is in memory. Returns why its records cannot be
-  /// read.
-  private func send(_ batch: ClaimedBatch, to session: SignerSession) async throws(RPCError) -> StorageError? {
+  /// Sends a batch in chunks, under the signer's credit; only one chunk is in memory. Records that are gone are noted, and
+  /// fail alone when the others are stored. Returns why the records cannot be read.
+  private func send(
+    _ batch: ClaimedBatch, to session: SignerSession, _ id: WorkLedger.SessionID
+  ) async throws(RPCError) -> StorageError? {
     let ref = batch.batch.message
     try await session.send(
       .begin(.init(batch: ref, algorithm: batch.algorithm.message, count: UInt32(batch.count))))
@@ -109,6 +118,13 @@ struct WorkEndpoint: ChanceryV1.Batches.Service {
       try await session.send(
         .records(.init(batch: ref, recordIds: page.ids, payloadSizes: page.sizes, payloads: page.payloads)))
       if sent >= batch.count || last >= batch.lastID.rawValue { break }
+    }
+    if sent < batch.count {
+      let missing = batch.count - sent
+      coordinator.state.withLock { $0.ledger.miss(missing, of: batch.batch, of: id) }
+      coordinator.observer.event(
+        .warning, "records.missing", "\(missing) records that were planned are gone from \(batch.source.name)",
+        batch.batch.attributes)
     }
     try await session.send(.end(.init(batch: ref)))
     return nil
@@ -134,9 +150,11 @@ struct WorkEndpoint: ChanceryV1.Batches.Service {
           try assembly.add(chunk)
           _ = touch(try BatchAttempt(chunk.batch), id)
         case .result(let result):
-          let signed = try assembly.complete(result, signer: session.signer)
-          if coordinator.state.withLock({ $0.ledger.beginCommit(signed.batch, of: id) }) {
-            group.addTask { try await self.commit(signed, session, id) }
+          var signed = try assembly.complete(result, signer: session.signer)
+          let batch = signed.batch
+          if let missing = coordinator.state.withLock({ $0.ledger.beginCommit(batch, of: id) }) {
+            signed.missing = missing
+            group.addTask { [signed] in try await self.commit(signed, session, id) }
           }
         case .returned(let returned):
           let batch = try BatchAttempt(returned.batch)
@@ -171,7 +189,7 @@ struct WorkEndpoint: ChanceryV1.Batches.Service {
     case .committed(let inserted, let alreadySigned):
       coordinator.observer.count("chancery_signatures_stored_total", by: Double(inserted))
       coordinator.observer.count("chancery_records_already_signed_total", by: Double(alreadySigned))
-      coordinator.observer.count("chancery_records_failed_total", by: Double(signed.failures.count))
+      coordinator.observer.count("chancery_records_failed_total", by: Double(signed.failures.count + signed.missing))
       coordinator.observer.count("chancery_batches_committed_total")
       try await session.send(
         .committed(.init(batch: ref, inserted: UInt32(inserted), alreadySigned: UInt32(alreadySigned))))

@@ -12,13 +12,24 @@ struct WorkLedger {
     case committing
   }
 
+  private struct Work {
+    var phase: Phase
+    /// How many of its records were gone when they were to be sent.
+    var missing = 0
+  }
+
   private struct Session {
+    /// What the signer can sign with.
+    let algorithms: Set<SignatureAlgorithm>
     var batchCredit = 0
     /// Takes no new batches.
     var isDraining = false
     /// Its stream has ended; it is kept until what it sent is settled.
     var isClosed = false
-    var batches: [BatchAttempt: Phase] = [:]
+    var batches: [BatchAttempt: Work] = [:]
+
+    /// Whether it takes new batches.
+    var mayTake: Bool { !isDraining && batchCredit > 0 }
   }
 
   private var sessions: [SessionID: Session] = [:]
@@ -26,6 +37,10 @@ struct WorkLedger {
 
   /// How many batches may be given out, over all signers.
   var batchCredit: Int { sessions.values.reduce(0) { $0 + ($1.isDraining ? 0 : $1.batchCredit) } }
+  /// What the signers that may be given batches can sign with.
+  var algorithms: Set<SignatureAlgorithm> {
+    sessions.values.reduce(into: []) { if $1.mayTake { $0.formUnion($1.algorithms) } }
+  }
   /// How many signers are connected.
   var sessionCount: Int { sessions.values.count { !$0.isClosed } }
   /// How many batches signers have, or are being stored.
@@ -34,16 +49,16 @@ struct WorkLedger {
   /// Whether a batch is with a signer or being stored.
   func has(_ batch: BatchAttempt) -> Bool { sessions.values.contains { $0.batches[batch] != nil } }
 
-  mutating func open() -> SessionID {
+  mutating func open(_ algorithms: Set<SignatureAlgorithm>) -> SessionID {
     defer { nextID += 1 }
-    sessions[nextID] = Session()
+    sessions[nextID] = Session(algorithms: algorithms)
     return nextID
   }
 
   /// The signer is gone: returns the batches that it had, in order. Those being stored stay until they are settled.
   mutating func close(_ id: SessionID) -> [BatchAttempt] {
     guard let session = sessions[id] else { return [] }
-    let lost = session.batches.filter { $0.value != .committing }.keys.sorted()
+    let lost = session.batches.filter { $0.value.phase != .committing }.keys.sorted()
     for batch in lost { sessions[id]!.batches[batch] = nil }
     sessions[id]!.isDraining = true
     sessions[id]!.isClosed = true
@@ -56,30 +71,38 @@ struct WorkLedger {
   /// The signer takes no new batches.
   mutating func drain(_ id: SessionID) { sessions[id]?.isDraining = true }
 
-  /// Gives a batch to the signer with the most credit; nil if none has any.
-  mutating func assign(_ batch: BatchAttempt, now: ContinuousClock.Instant) -> SessionID? {
-    let open = sessions.filter { !$0.value.isDraining && $0.value.batchCredit > 0 }
+  /// Gives a batch to the signer with the most credit of those that sign with its algorithm; nil if none has any.
+  mutating func assign(
+    _ batch: BatchAttempt, _ algorithm: SignatureAlgorithm, now: ContinuousClock.Instant
+  ) -> SessionID? {
+    let open = sessions.filter { $0.value.mayTake && $0.value.algorithms.contains(algorithm) }
     guard let best = open.max(by: { ($0.value.batchCredit, $1.key) < ($1.value.batchCredit, $0.key) })?.key else {
       return nil
     }
     sessions[best]!.batchCredit -= 1
-    sessions[best]!.batches[batch] = .working(lastProgress: now)
+    sessions[best]!.batches[batch] = Work(phase: .working(lastProgress: now))
     return best
   }
 
   /// The signer works on a batch; returns whether it is still its own.
   mutating func progress(_ batch: BatchAttempt, of id: SessionID, now: ContinuousClock.Instant) -> Bool {
-    guard case .working? = sessions[id]?.batches[batch] else { return false }
-    sessions[id]!.batches[batch] = .working(lastProgress: now)
+    guard case .working? = sessions[id]?.batches[batch]?.phase else { return false }
+    sessions[id]!.batches[batch]!.phase = .working(lastProgress: now)
     return true
   }
 
+  /// So many of a batch's records are gone.
+  mutating func miss(_ count: Int, of batch: BatchAttempt, of id: SessionID) {
+    sessions[id]?.batches[batch]?.missing = count
+  }
+
   /// The result of a batch is here. A batch that was taken back, or was another coordinator's, is taken up again: the store
-  /// decides whether its attempt still counts. Returns whether it was not being stored already.
-  mutating func beginCommit(_ batch: BatchAttempt, of id: SessionID) -> Bool {
-    guard sessions[id] != nil, sessions[id]!.batches[batch] != .committing else { return false }
-    sessions[id]!.batches[batch] = .committing
-    return true
+  /// decides whether its attempt still counts. Returns how many of its records are gone; nil when it is being stored
+  /// already.
+  mutating func beginCommit(_ batch: BatchAttempt, of id: SessionID) -> Int? {
+    guard sessions[id] != nil, sessions[id]!.batches[batch]?.phase != .committing else { return nil }
+    sessions[id]!.batches[batch, default: Work(phase: .committing)].phase = .committing
+    return sessions[id]!.batches[batch]!.missing
   }
 
   /// A batch is no longer with its signer: stored, refused or given back. Returns whether it was.
@@ -92,7 +115,8 @@ struct WorkLedger {
   mutating func takeStale(before limit: ContinuousClock.Instant) -> [BatchAttempt] {
     var stale: [BatchAttempt] = []
     for (id, session) in sessions {
-      for case (let batch, .working(let last)) in session.batches where last < limit {
+      for (batch, work) in session.batches {
+        guard case .working(let last) = work.phase, last < limit else { continue }
         sessions[id]!.batches[batch] = nil
         stale.append(batch)
       }

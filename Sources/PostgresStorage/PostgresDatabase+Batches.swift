@@ -5,9 +5,10 @@ public import Storage
 extension PostgresDatabase {
   /// See `JobStore`.
   public func claim(
-    coordinator: CoordinatorID, claim: ClaimID, limit: Int
+    _ algorithms: Set<SignatureAlgorithm>, coordinator: CoordinatorID, claim: ClaimID, limit: Int
   ) async throws(StorageError) -> [ClaimedBatch] {
-    try await query(BatchStatements.claim, [.id(coordinator), .id(claim), .count(limit)]) { result in
+    let codes = PostgresValue.int32Array(algorithms.map { Int32($0.storageCode) })
+    return try await query(BatchStatements.claim, [.id(coordinator), .id(claim), .count(limit), codes]) { result in
       try result.map { row in
         ClaimedBatch(
           batch: try result.batch(row), source: try result.source(row, from: 9),
@@ -120,14 +121,14 @@ extension Duration {
 }
 
 enum BatchStatements {
-  // Locked rows are another's: it takes them. The few batches that wait in paused jobs are stepped over: a join with the
-  // jobs could be planned to sort all batches that wait.
+  // Locked rows are another's: it takes them. The few batches that wait in paused jobs, or for a signer of their algorithm,
+  // are stepped over: a join with the jobs could be planned to sort all batches that wait.
   static let claim = PostgresStatement(
     """
     WITH q AS MATERIALIZED (
       SELECT b.job_id, b.seq FROM chancery.batches b
       WHERE b.is_open AND b.state = 'pending' AND b.not_before <= clock_timestamp()
-        AND (SELECT j.state FROM chancery.jobs j WHERE j.id = b.job_id) = 'running'
+        AND (SELECT j.state = 'running' AND j.algorithm = ANY ($4::int[]) FROM chancery.jobs j WHERE j.id = b.job_id)
       ORDER BY b.priority DESC, b.job_number, b.seq LIMIT $3::bigint FOR UPDATE SKIP LOCKED),
     t AS (
       UPDATE chancery.batches b

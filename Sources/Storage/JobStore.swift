@@ -31,8 +31,11 @@ public protocol JobStore: Sendable {
   /// ids at a time, in one transaction each. Returns how many batches were planned.
   func plan(target: Int) async throws(StorageError) -> Int
 
-  /// Takes up to `limit` waiting batches for `coordinator`, by priority, then age. `claim` is fresh for each call.
-  func claim(coordinator: CoordinatorID, claim: ClaimID, limit: Int) async throws(StorageError) -> [ClaimedBatch]
+  /// Takes up to `limit` waiting batches of jobs that sign with one of `algorithms` for `coordinator`, by priority, then
+  /// age. `claim` is fresh for each call.
+  func claim(
+    _ algorithms: Set<SignatureAlgorithm>, coordinator: CoordinatorID, claim: ClaimID, limit: Int
+  ) async throws(StorageError) -> [ClaimedBatch]
 
   /// The batches that `coordinator` has in the store: those it does not know were claimed without its learning of it.
   func batchesClaimed(by coordinator: CoordinatorID) async throws(StorageError) -> [BatchAttempt]

@@ -20,32 +20,57 @@ import Testing
 
   @Test func creditIsSpentOnTheSignerThatHasMost() {
     var ledger = WorkLedger()
-    let (first, second) = (ledger.open(), ledger.open())
+    let (first, second) = (ledger.open([.ecdsaP256]), ledger.open([.ecdsaP256]))
     ledger.addCredit(1, to: first)
     ledger.addCredit(2, to: second)
     #expect(ledger.batchCredit == 3)
-    expect(ledger.assign(batch(0), now: now), is: second)
-    expect(ledger.assign(batch(1), now: now), is: first)
-    expect(ledger.assign(batch(2), now: now), is: second)
-    expect(ledger.assign(batch(3), now: now), is: nil)
+    expect(ledger.assign(batch(0), .ecdsaP256, now: now), is: second)
+    expect(ledger.assign(batch(1), .ecdsaP256, now: now), is: first)
+    expect(ledger.assign(batch(2), .ecdsaP256, now: now), is: second)
+    expect(ledger.assign(batch(3), .ecdsaP256, now: now), is: nil)
     #expect(ledger.batchCredit == 0 && ledger.batchCount == 3)
+  }
+
+  @Test func aSignerGetsOnlyWhatItCanSign() {
+    var ledger = WorkLedger()
+    let (curves, rsa) = (ledger.open([.ecdsaP256, .ed25519]), ledger.open([.rsaPSS2048]))
+    ledger.addCredit(1, to: curves)
+    #expect(ledger.algorithms == [.ecdsaP256, .ed25519])
+    ledger.addCredit(9, to: rsa)
+    expect(ledger.assign(batch(0), .ed25519, now: now), is: curves)
+    #expect(ledger.algorithms == [.rsaPSS2048])
+    expect(ledger.assign(batch(1), .ecdsaP256, now: now), is: nil)
+    expect(ledger.assign(batch(1), .rsaPSS2048, now: now), is: rsa)
+  }
+
+  @Test func recordsThatAreGoneAreRememberedUntilTheResult() {
+    var ledger = WorkLedger()
+    let session = ledger.open([.ecdsaP256])
+    ledger.addCredit(1, to: session)
+    _ = ledger.assign(batch(0), .ecdsaP256, now: now)
+    ledger.miss(3, of: batch(0), of: session)
+    expect(ledger.progress(batch(0), of: session, now: now), is: true)
+    expect(ledger.beginCommit(batch(0), of: session), is: 3)
+    // Of a batch that is not here nothing is remembered.
+    ledger.miss(3, of: batch(1), of: session)
+    expect(ledger.beginCommit(batch(1), of: session), is: 0)
   }
 
   @Test func aDrainingSignerGetsNothingNew() {
     var ledger = WorkLedger()
-    let session = ledger.open()
+    let session = ledger.open([.ecdsaP256])
     ledger.addCredit(5, to: session)
     ledger.drain(session)
     #expect(ledger.batchCredit == 0)
-    expect(ledger.assign(batch(0), now: now), is: nil)
+    expect(ledger.assign(batch(0), .ecdsaP256, now: now), is: nil)
   }
 
   @Test func whatALostSignerHadComesBackButNotWhatIsBeingStored() {
     var ledger = WorkLedger()
-    let session = ledger.open()
+    let session = ledger.open([.ecdsaP256])
     ledger.addCredit(3, to: session)
-    for seq in 0..<3 { _ = ledger.assign(batch(Int32(seq)), now: now) }
-    expect(ledger.beginCommit(batch(1), of: session), is: true)
+    for seq in 0..<3 { _ = ledger.assign(batch(Int32(seq)), .ecdsaP256, now: now) }
+    expect(ledger.beginCommit(batch(1), of: session), is: 0)
     expect(ledger.close(session), is: [batch(0), batch(2)])
     #expect(ledger.has(batch(1)) && !ledger.has(batch(0)))
     #expect(ledger.sessionCount == 0)
@@ -56,31 +81,31 @@ import Testing
 
   @Test func aResultIsStoredOnce() {
     var ledger = WorkLedger()
-    let session = ledger.open()
+    let session = ledger.open([.ecdsaP256])
     ledger.addCredit(1, to: session)
-    _ = ledger.assign(batch(0), now: now)
-    expect(ledger.beginCommit(batch(0), of: session), is: true)
-    expect(ledger.beginCommit(batch(0), of: session), is: false)
+    _ = ledger.assign(batch(0), .ecdsaP256, now: now)
+    expect(ledger.beginCommit(batch(0), of: session), is: 0)
+    expect(ledger.beginCommit(batch(0), of: session), is: nil)
     expect(ledger.remove(batch(0), of: session), is: true)
     expect(ledger.remove(batch(0), of: session), is: false)
   }
 
   @Test func aResultOfAForgottenBatchIsTakenUpAgain() {
     var ledger = WorkLedger()
-    let session = ledger.open()
-    expect(ledger.beginCommit(batch(9), of: session), is: true)
+    let session = ledger.open([.ecdsaP256])
+    expect(ledger.beginCommit(batch(9), of: session), is: 0)
     #expect(ledger.has(batch(9)))
-    expect(ledger.beginCommit(batch(9), of: session + 1), is: false)
+    expect(ledger.beginCommit(batch(9), of: session + 1), is: nil)
   }
 
   @Test func silentBatchesAreTakenBackAndHeardOnesKept() {
     var ledger = WorkLedger()
-    let session = ledger.open()
+    let session = ledger.open([.ecdsaP256])
     ledger.addCredit(3, to: session)
-    for seq in 0..<3 { _ = ledger.assign(batch(Int32(seq)), now: now) }
+    for seq in 0..<3 { _ = ledger.assign(batch(Int32(seq)), .ecdsaP256, now: now) }
     let later = now.advanced(by: .seconds(2))
     expect(ledger.progress(batch(1), of: session, now: later), is: true)
-    expect(ledger.beginCommit(batch(2), of: session), is: true)
+    expect(ledger.beginCommit(batch(2), of: session), is: 0)
     expect(ledger.takeStale(before: now.advanced(by: .seconds(1))), is: [batch(0)])
     expect(ledger.progress(batch(0), of: session, now: later), is: false)
     #expect(ledger.has(batch(1)) && ledger.has(batch(2)))

@@ -55,9 +55,9 @@ struct RoutedStores: AuditStore, EventStore, JobStore, KeyStore, RecordStore {
   func plan(target: Int) async throws(StorageError) -> Int { try await coordinator.plan(target: target) }
 
   func claim(
-    coordinator id: CoordinatorID, claim: ClaimID, limit: Int
+    _ algorithms: Set<SignatureAlgorithm>, coordinator id: CoordinatorID, claim: ClaimID, limit: Int
   ) async throws(StorageError) -> [ClaimedBatch] {
-    try await coordinator.claim(coordinator: id, claim: claim, limit: limit)
+    try await coordinator.claim(algorithms, coordinator: id, claim: claim, limit: limit)
   }
 
   func batchesClaimed(by id: CoordinatorID) async throws(StorageError) -> [BatchAttempt] {

@@ -126,6 +126,14 @@ extension ConformanceCase {
       #expect(try await scene.claim(2) == [])
     },
 
+    ConformanceCase("only batches of the algorithms asked for are given out") { scene async throws in
+      try await scene.putRecords(4)
+      let job = try await scene.plannedJob()
+      #expect(try await scene.claim(10, of: []) == [])
+      #expect(try await scene.claim(10, of: [.ed25519, .rsaPSS2048]) == [])
+      #expect(try await scene.claim(10, of: [.ed25519, job.algorithm]).map(\.batch.seq) == [0, 1])
+    },
+
     ConformanceCase("concurrent claims never give out one batch twice") { scene async throws in
       try await scene.putRecords(200)
       _ = try await scene.plannedJob(size: 2)
@@ -138,7 +146,7 @@ extension ConformanceCase {
       let seqs = try await withThrowingTaskGroup(of: [Int32].self) { group in
         for (coordinator, claim) in claims {
           group.addTask {
-            try await store.claim(coordinator: coordinator, claim: claim, limit: 3).map(\.batch.seq)
+            try await store.claim([.ecdsaP256], coordinator: coordinator, claim: claim, limit: 3).map(\.batch.seq)
           }
         }
         return try await group.reduce(into: []) { $0 += $1 }

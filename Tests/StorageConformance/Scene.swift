@@ -53,10 +53,13 @@ final class Scene: Sendable {
     return try await self.job(job.id)
   }
 
-  func claim(_ limit: Int = 1, by coordinator: CoordinatorID? = nil) async throws -> [ClaimedBatch] {
+  func claim(
+    _ limit: Int = 1, of algorithms: Set<SignatureAlgorithm> = Set(SignatureAlgorithm.allCases),
+    by coordinator: CoordinatorID? = nil
+  ) async throws -> [ClaimedBatch] {
     let coordinator = coordinator ?? id()
     try await store.heartbeat(coordinator)
-    return try await store.claim(coordinator: coordinator, claim: id(), limit: limit)
+    return try await store.claim(algorithms, coordinator: coordinator, claim: id(), limit: limit)
   }
 
   func claimOne() async throws -> ClaimedBatch {

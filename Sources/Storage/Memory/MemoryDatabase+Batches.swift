@@ -16,13 +16,13 @@ extension MemoryDatabase {
 
   /// See `JobStore`.
   public func claim(
-    coordinator: CoordinatorID, claim: ClaimID, limit: Int
+    _ algorithms: Set<SignatureAlgorithm>, coordinator: CoordinatorID, claim: ClaimID, limit: Int
   ) async throws(StorageError) -> [ClaimedBatch] {
     try step { state, now throws(StorageError) in
       var claimed: [ClaimedBatch] = []
       for id in state.jobsByRank {
         guard claimed.count < limit else { break }
-        guard var job = state.jobs[id], job.state == .running else { continue }
+        guard var job = state.jobs[id], job.state == .running, algorithms.contains(job.algorithm) else { continue }
         let source = try state.source(job.sourceID).source
         for index in job.openBatches() where job.batches[index].isWaiting(at: now.instant) {
           guard claimed.count < limit else { break }
