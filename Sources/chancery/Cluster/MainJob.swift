@@ -34,11 +34,15 @@ struct MainJob {
     _ = try await RecordUpload.generate(count: records, size: recordBytes, on: coordinator, isQuiet: isQuiet)
   }
 
-  func sign(_ coordinator: any RPCChannel) async throws -> Outcome {
+  /// Submits the job and follows it to its end; `onProgress` is told how many records are done.
+  func sign(
+    _ coordinator: any RPCChannel, onProgress: (UInt64) async -> Void = { _ in }
+  ) async throws -> Outcome {
     let request = ChanceryV1.SubmitJobRequest(algorithm: algorithm.message, batchSize: UInt32(batchSize))
     let client = ChanceryV1.Jobs.Client(coordinator)
     let submitted = try await client.submit(request, options: CallOptions(timeout: .seconds(60)))
-    let ended = try await JobWatch.follow(submitted.jobID, on: coordinator, intervalMilliseconds: 200, isQuiet: isQuiet)
+    let ended = try await JobWatch.follow(
+      submitted.jobID, on: coordinator, intervalMilliseconds: 100, isQuiet: isQuiet, onProgress: onProgress)
     let counts = ended.counts ?? ChanceryV1.JobCounts()
     return Outcome(
       jobID: ended.jobID, signed: counts.signed, failed: counts.failed, alreadySigned: counts.alreadySigned,

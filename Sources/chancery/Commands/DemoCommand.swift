@@ -21,7 +21,8 @@ struct DemoCommand: AsyncParsableCommand {
   @Option(help: "Records per batch, 1 to 10000.") var batchSize = BatchSize.default.rawValue
   @Option(help: "How many signers.") var signers = 2
   @Option(help: "How many signatures the openssl program checks too.") var opensslSample = 1000
-  @Flag(help: "Print how every service's memory grew between 10% and 100% of the job.") var memory = false
+  @Flag(help: "Print how much the peak memory of every service grew between 10% and 100% of the job.")
+  var memory = false
   @OptionGroup var output: OutputOptions
 
   func validate() throws {
@@ -51,13 +52,17 @@ struct DemoCommand: AsyncParsableCommand {
       let publicKeys = try await Connection.with(keyKeeper, service: "keykeeper") { try await job.generateKeys($0) }
       return try await Connection.with(coordinator, service: "coordinator") { channel in
         try await job.generateRecords(channel)
-        let signing = try await job.sign(channel)
+        var early: [String: Int] = [:]
+        let signing = try await job.sign(channel) { done in
+          if memory, early.isEmpty, done >= UInt64(records) / 10 { early = await cluster.peakMemory }
+        }
+        let growth = memory ? MemoryGrowth.between(early, await cluster.peakMemory) : nil
         let (verified, byOpenSSL) = try await job.verify(
           signing.jobID, publicKeys, sample: min(opensslSample, records), channel)
         note("auditing")
         let audit = try await Audit.run(cluster.databaseURL)
         return DemoSummary(
-          job: job, signing: signing, verified: verified, byOpenSSL: byOpenSSL, audit: audit)
+          job: job, signing: signing, verified: verified, byOpenSSL: byOpenSSL, audit: audit, memory: growth)
       }
     }
     switch output.output {
@@ -65,6 +70,32 @@ struct DemoCommand: AsyncParsableCommand {
     case .table: StandardOutput.write(summary.text)
     }
     try summary.check()
+  }
+}
+
+/// How the peak memory of a service grew while a job ran: hardly, for nothing that it keeps depends on the size of the job.
+struct MemoryGrowth: Encodable, Sendable {
+  var service: String
+  var bytesAt10Percent: Int
+  var bytesAtEnd: Int
+
+  enum CodingKeys: String, CodingKey {
+    case service
+    case bytesAt10Percent = "bytes_at_10_percent"
+    case bytesAtEnd = "bytes_at_end"
+  }
+
+  static func between(_ early: [String: Int], _ late: [String: Int]) -> [MemoryGrowth] {
+    late.sorted { $0.key < $1.key }.map { service, bytes in
+      MemoryGrowth(service: service, bytesAt10Percent: early[service] ?? 0, bytesAtEnd: bytes)
+    }
+  }
+
+  var text: String {
+    let growth = Double(bytesAtEnd - bytesAt10Percent)
+    let percent = (100 * growth / Double(max(1, bytesAt10Percent))).text(digits: 1)
+    return "\((Double(bytesAtEnd) / 1_048_576).text(digits: 1)) MiB at its peak, "
+      + "\((growth / 1_048_576).text(digits: 1)) MiB (\(percent)%) more than at 10% of the job"
   }
 }
 
@@ -85,6 +116,7 @@ struct DemoSummary: Encodable, Sendable {
   var auditViolations: Int64
   var seconds: Double
   var recordsPerSecond: Double
+  var memory: [MemoryGrowth]?
 
   enum CodingKeys: String, CodingKey {
     case records, keys, algorithm
@@ -98,10 +130,12 @@ struct DemoSummary: Encodable, Sendable {
     case auditViolations = "audit_violations"
     case seconds
     case recordsPerSecond = "records_per_second"
+    case memory
   }
 
   init(
-    job: MainJob, signing: MainJob.Outcome, verified outcome: Verification.Outcome, byOpenSSL: Int, audit: AuditReport
+    job: MainJob, signing: MainJob.Outcome, verified outcome: Verification.Outcome, byOpenSSL: Int, audit: AuditReport,
+    memory: [MemoryGrowth]?
   ) {
     records = job.records
     keys = job.keys
@@ -118,24 +152,26 @@ struct DemoSummary: Encodable, Sendable {
     auditViolations = audit.violations
     seconds = signing.seconds
     recordsPerSecond = signing.seconds > 0 ? (Double(signing.signed) / signing.seconds).rounded() : 0
+    self.memory = memory
   }
 
   var text: String {
-    let rows: [(String, String)] = [
-      ("records", Int64(records).grouped),
-      ("signed", "\(signed.grouped) with \(keys) keys (\(algorithm)), batches of \(batchSize)"),
-      ("failed", failed.grouped),
-      (
-        "verified",
-        "\(Int64(verified).grouped), of these \(Int64(verifiedByOpenSSL).grouped) also by the openssl program"
-      ),
-      ("signed twice", doubleSigned.grouped),
-      ("keys used by two at a time", keyOverlaps.grouped),
-      ("keys taken out of order", lruInversions.grouped),
-      ("audit violations", auditViolations.grouped),
-      ("time", "\(seconds.text(digits: 2)) s"),
-      ("rate", "\(Int64(recordsPerSecond).grouped) records/s"),
-    ]
+    let rows: [(String, String)] =
+      [
+        ("records", Int64(records).grouped),
+        ("signed", "\(signed.grouped) with \(keys) keys (\(algorithm)), batches of \(batchSize)"),
+        ("failed", failed.grouped),
+        (
+          "verified",
+          "\(Int64(verified).grouped), of these \(Int64(verifiedByOpenSSL).grouped) also by the openssl program"
+        ),
+        ("signed twice", doubleSigned.grouped),
+        ("keys used by two at a time", keyOverlaps.grouped),
+        ("keys taken out of order", lruInversions.grouped),
+        ("audit violations", auditViolations.grouped),
+        ("time", "\(seconds.text(digits: 2)) s"),
+        ("rate", "\(Int64(recordsPerSecond).grouped) records/s"),
+      ] + (memory ?? []).map { ($0.service, $0.text) }
     let width = rows.map(\.0.count).max() ?? 0
     return rows.map { $0.0.padded(to: width) + "  " + $0.1 + "\n" }.joined()
   }

@@ -149,9 +149,11 @@ struct SignCommand: AsyncParsableCommand {
 
 /// Following a job with live progress.
 enum JobWatch {
-  /// Follows until the job has ended, over interruptions of the connection; returns its last state.
+  /// Follows until the job has ended, over interruptions of the connection; returns its last state. `onProgress` is told
+  /// how many records are done.
   static func follow(
-    _ id: String, on channel: any RPCChannel, intervalMilliseconds: UInt32 = 200, isQuiet: Bool = false
+    _ id: String, on channel: any RPCChannel, intervalMilliseconds: UInt32 = 200, isQuiet: Bool = false,
+    onProgress: (UInt64) async -> Void = { _ in }
   ) async throws -> ChanceryV1.Job {
     let client = ChanceryV1.Jobs.Client(channel)
     let progress = ProgressLine("signing", isQuiet: isQuiet)
@@ -166,6 +168,7 @@ enum JobWatch {
             let counts = job.counts ?? ChanceryV1.JobCounts()
             let done = counts.signed + counts.failed + counts.alreadySigned
             progress.update(done, of: job.planned ? counts.planned : 0)
+            await onProgress(done)
           }
           return last
         }
