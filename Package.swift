@@ -23,7 +23,7 @@ let package = Package(
       name: "chancery",
       dependencies: [
         "CoordinatorService", "DedicatedThreads", "Domain", "KeyKeeperService", "LocalServers", "LoggerService",
-        "PostgresDriver", "PostgresStorage", "RPC", "RPCTransport", "RedisDriver", "RedisLeases", "Schema",
+        "PostgresDriver", "PostgresStorage", "RPC", "RPCMemory", "RPCTransport", "RedisDriver", "RedisLeases", "Schema",
         "ServiceHost", "SignerService", "Signing", "Storage", "TimeAndChance", "Translation",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: settings),

@@ -23,6 +23,9 @@ public final class EventLoops: Sendable {
     try? await group.shutdownGracefully()
   }
 
+  /// Runs tasks on one of the threads, for what else is to run there one at a time.
+  public var executor: any TaskExecutor { executor(of: group.any()) }
+
   func executor(of loop: any EventLoop) -> LoopExecutor {
     guard let executor = executors[ObjectIdentifier(loop)] else {
       preconditionFailure("an event loop of another group")

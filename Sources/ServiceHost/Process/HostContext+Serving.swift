@@ -1,5 +1,5 @@
 import Logging
-import RPC
+public import RPC
 import RPCTransport
 import ServiceLifecycle
 import Telemetry
@@ -19,9 +19,7 @@ extension HostContext {
   /// If that takes longer than the grace period, or a second signal comes, the process ends there and then. Throws
   /// `ListenError` if it cannot listen, and what the background work throws, after a graceful stop of the rest.
   public func serve(_ service: HostedService) async throws {
-    let router = RPCRouter(services: [HealthEndpoint(health)] + service.services) { [registry] error, method in
-      registry.event(.error, "rpc.unexpected_error", "\(method.path): \(error)", [:])
-    }
+    let router = router(of: service.services)
     let server = Server(router: router, service: service, host: self)
     try await server.listen()
     let reporter = reporter(address: server.address)
@@ -37,6 +35,13 @@ extension HostContext {
     ]
     let group = ServiceGroup(configuration: ServiceGroupConfiguration(services: stages, logger: logger))
     try await supervise(group, stopping: server.stopping)
+  }
+
+  /// What serves `services`, with health; an error that their methods did not expect goes to the log.
+  public func router(of services: [any RPCService]) -> RPCRouter {
+    RPCRouter(services: [HealthEndpoint(health)] + services) { [registry] error, method in
+      registry.event(.error, "rpc.unexpected_error", "\(method.path): \(error)", [:])
+    }
   }
 
   private func reporter(address: Endpoint?) -> TelemetryReporter? {

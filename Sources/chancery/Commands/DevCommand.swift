@@ -12,17 +12,49 @@ struct DevCommand: AsyncParsableCommand {
       """)
 
   @Option(help: "Where everything is kept.") var dataDirectory = Self.defaultDirectory
+  @Option(help: "postgres (and Redis), or memory, which needs neither and keeps nothing.") var store = Store.postgres
   @Option(help: "How many signers.") var signers = 1
   @Option(help: "How many coordinators.") var coordinators = 1
+
+  enum Store: String, CaseIterable, ExpressibleByArgument {
+    case postgres
+    case memory
+  }
 
   func validate() throws {
     guard (1...64).contains(signers) else { throw ValidationError("--signers \(signers) is not between 1 and 64") }
     guard (1...8).contains(coordinators) else {
       throw ValidationError("--coordinators \(coordinators) is not between 1 and 8")
     }
+    if store == .memory, coordinators > 1 {
+      throw ValidationError("--coordinators \(coordinators) needs --store postgres, which they can share")
+    }
   }
 
   func run() async throws {
+    switch store {
+    case .postgres: try await runOnPostgres()
+    case .memory: try await runInMemory()
+    }
+  }
+
+  private func runInMemory() async throws {
+    try await MemoryCluster.with(port: 7420, signers: signers) {
+      StandardError.write(
+        """
+        chancery is running IN MEMORY: records, keys and signatures are LOST when it stops. In another terminal:
+          chancery keys generate --count 100
+          chancery records generate --count 100000
+          chancery sign
+        Ctrl-C stops it.
+
+        """)
+      await Interruption.wait()
+      StandardError.write("stopping: everything is forgotten\n")
+    }
+  }
+
+  private func runOnPostgres() async throws {
     var shape = LocalCluster.Shape()
     shape.signers = signers
     shape.coordinators = coordinators

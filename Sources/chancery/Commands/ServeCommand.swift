@@ -107,8 +107,7 @@ struct CoordinatorCommand: AsyncParsableCommand {
       let coordinator = Coordinator(
         store: database, clock: host.clock, random: host.random,
         observer: host.registry)
-      try await host.serve(
-        HostedService(services: coordinator.services, run: coordinator.run, drain: coordinator.drain))
+      try await host.serve(coordinator)
       await database.close()
     }
   }
@@ -143,9 +142,7 @@ struct KeyKeeperCommand: AsyncParsableCommand {
         store: database, cache: RedisLeaseCache(pool: redisPool),
         keyEncryptionKey: try KeyEncryptionKey.load(from: kek), compute: compute, clock: host.clock,
         random: host.random, observer: host.registry)
-      try await host.serve(
-        HostedService(
-          services: keyKeeper.services, run: keyKeeper.run, drain: keyKeeper.drain, flush: keyKeeper.drain))
+      try await host.serve(keyKeeper)
       await compute.shutDown()
       await redisPool.close()
       await database.close()
@@ -182,19 +179,7 @@ struct SignerCommand: AsyncParsableCommand {
         coordinators: coordinators.map { host.channel(to: [$0]) }, keyKeeper: host.channel(to: keyKeepers),
         compute: compute, clock: host.clock, random: host.random, observer: host.registry,
         options: SignerOptions(name: host.configuration.name, threads: threads))
-      let hasEnded = Latch()
-      try await host.serve(
-        HostedService(
-          run: {
-            await signer.run()
-            hasEnded.open()
-            // The host ends the background work of a service that has drained.
-            try await Task.sleep(for: .seconds(1 << 30))
-          },
-          drain: {
-            signer.drain()
-            await hasEnded.wait()
-          }))
+      try await host.serve(signer)
       await compute.shutDown()
     }
   }
@@ -231,8 +216,7 @@ struct LoggerCommand: AsyncParsableCommand {
       let logger = LoggerCore(
         store: database, clock: host.clock, random: host.random, observer: host.registry,
         wallClock: { Timestamp.now() })
-      try await host.serve(
-        HostedService(services: logger.services, run: logger.run, drain: logger.drain, flush: logger.flush))
+      try await host.serve(logger)
       await database.close()
     }
   }

@@ -29,7 +29,7 @@ final class ProgressLine: Sendable {
       let interval: Duration = StandardError.isTerminal ? .milliseconds(100) : .seconds(5)
       if let last = state.lastPrinted, last.duration(to: now) < interval, done != total { return nil }
       // The first line elsewhere than on a terminal would say nothing.
-      if state.lastPrinted == nil, !StandardError.isTerminal, done < total {
+      if state.lastPrinted == nil, !StandardError.isTerminal, done < total || total == 0 {
         state.lastPrinted = now
         return nil
       }
