@@ -11,11 +11,11 @@ enum Databases {
   /// The stores in the database at `url`, with payloads read from `readURL` if it is given; nothing is connected yet.
   /// Throws a usage error if either is no connection string.
   static func open(
-    _ url: String, readURL: String? = nil, connections: Int, name: String
+    _ url: String, readURL: String? = nil, connections: Int, name: String, policy: BatchPolicy = BatchPolicy()
   ) throws -> PostgresDatabase {
     PostgresDatabase(
       primary: try configuration(url, name), replica: try readURL.map { try configuration($0, name) },
-      pool: PoolLimits(connections: connections))
+      pool: PoolLimits(connections: connections), policy: policy)
   }
 
   private static func configuration(_ url: String, _ name: String) throws -> PostgresConfiguration {

@@ -14,6 +14,7 @@ import RedisLeases
 import ServiceHost
 import SignerService
 import Signing
+import Storage
 
 struct ServeCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
@@ -96,17 +97,31 @@ struct CoordinatorCommand: AsyncParsableCommand {
   @Option(help: "The primary database (CHANCERY_DATABASE_URL).") var databaseURL: String?
   @Option(help: "A read replica for payloads (CHANCERY_READ_URL).") var readURL: String?
   @Option(help: "Connections to each database.") var connections = 8
+  @Option(help: "Failures after which a batch counts as failed.") var failureLimit = BatchBudget().failures
+  @Option(help: "Lost signers after which a batch counts as failed.") var signerLossLimit = BatchBudget().signerLosses
+  @OptionGroup(title: "Timing") var times: TimingOptions
   @OptionGroup var host: HostOptions
+
+  func validate() throws {
+    for (option, limit) in [("failure-limit", failureLimit), ("signer-loss-limit", signerLossLimit)] {
+      guard limit > 0 else { throw ValidationError("--\(option) \(limit) is not positive") }
+    }
+  }
 
   func run() async throws {
     let url = try Settings.required(databaseURL, option: "database-url", variable: "CHANCERY_DATABASE_URL")
     let readURL = Settings.value(readURL, variable: "CHANCERY_READ_URL")
-    try await chancery.run(try host.configuration("coordinator", listen: listen)) { host in
-      let database = try Databases.open(url, readURL: readURL, connections: connections, name: "chancery-coordinator")
+    var options = CoordinatorOptions()
+    options.timing = try times.timing()
+    var policy = BatchPolicy()
+    policy.budget.failures = failureLimit
+    policy.budget.signerLosses = signerLossLimit
+    try await chancery.run(try host.configuration("coordinator", listen: listen)) { [options, policy] host in
+      let database = try Databases.open(
+        url, readURL: readURL, connections: connections, name: "chancery-coordinator", policy: policy)
       try await database.schema.requireCurrent()
       let coordinator = Coordinator(
-        store: database, clock: host.clock, random: host.random,
-        observer: host.registry)
+        store: database, clock: host.clock, random: host.random, observer: host.registry, options: options)
       try await host.serve(coordinator)
       await database.close()
     }
@@ -126,13 +141,16 @@ struct KeyKeeperCommand: AsyncParsableCommand {
   @Option(help: "Redis: redis://HOST:PORT or unix:///PATH (CHANCERY_REDIS_URL).") var redisURL: String?
   @Option(help: "The file with the key-encryption key (CHANCERY_KEK_FILE).") var kekFile: String?
   @Option(help: "Connections to the database.") var connections = 4
+  @OptionGroup(title: "Timing") var times: TimingOptions
   @OptionGroup var host: HostOptions
 
   func run() async throws {
     let url = try Settings.required(databaseURL, option: "database-url", variable: "CHANCERY_DATABASE_URL")
     let redis = try Settings.required(redisURL, option: "redis-url", variable: "CHANCERY_REDIS_URL")
     let kek = try Settings.required(kekFile, option: "kek-file", variable: "CHANCERY_KEK_FILE")
-    try await chancery.run(try host.configuration("keykeeper", listen: listen)) { host in
+    var options = KeyKeeperConfiguration()
+    options.timing = try times.timing()
+    try await chancery.run(try host.configuration("keykeeper", listen: listen)) { [options] host in
       try ProcessHardening.disableCoreDumps()
       let database = try Databases.open(url, connections: connections, name: "chancery-keykeeper")
       try await database.schema.requireCurrent()
@@ -141,7 +159,7 @@ struct KeyKeeperCommand: AsyncParsableCommand {
       let keyKeeper = KeyKeeper(
         store: database, cache: RedisLeaseCache(pool: redisPool),
         keyEncryptionKey: try KeyEncryptionKey.load(from: kek), compute: compute, clock: host.clock,
-        random: host.random, observer: host.registry)
+        random: host.random, observer: host.registry, configuration: options)
       try await host.serve(keyKeeper)
       await compute.shutDown()
       await redisPool.close()
@@ -160,6 +178,7 @@ struct SignerCommand: AsyncParsableCommand {
   @Option(help: "KeyKeepers' addresses, the first that answers is used (CHANCERY_KEYKEEPER, with commas between).")
   var keykeeper: [String] = []
   @Option(help: "Threads that sign; one for each core by default.") var threads: Int?
+  @OptionGroup(title: "Timing") var times: TimingOptions
   @OptionGroup var host: HostOptions
 
   func validate() throws {
@@ -172,13 +191,16 @@ struct SignerCommand: AsyncParsableCommand {
     let coordinators = try endpoints(coordinator, "CHANCERY_COORDINATOR", Settings.coordinator)
     let keyKeepers = try endpoints(keykeeper, "CHANCERY_KEYKEEPER", Settings.keykeeper)
     let threads = threads ?? ComputePool.availableCores
+    let timing = try times.timing()
     try await chancery.run(try host.configuration("signer", listen: nil)) { host in
       try ProcessHardening.disableCoreDumps()
       let compute = try ComputePool(threads: threads, name: "sign")
+      var options = SignerOptions(name: host.configuration.name, threads: threads)
+      options.timing = timing
       let signer = try Signer(
         coordinators: coordinators.map { host.channel(to: [$0]) }, keyKeeper: host.channel(to: keyKeepers),
         compute: compute, clock: host.clock, random: host.random, observer: host.registry,
-        options: SignerOptions(name: host.configuration.name, threads: threads))
+        options: options)
       try await host.serve(signer)
       await compute.shutDown()
     }
