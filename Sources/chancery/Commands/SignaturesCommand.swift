@@ -14,40 +14,26 @@ struct SignaturesCommand: AsyncParsableCommand {
       abstract: "Write stored signatures to a file, or one file each.",
       discussion: """
         JSON lines hold everything that 'chancery verify' needs but the public keys. With --directory, each record becomes \
-        ID.payload and ID.sig, as openssl reads them. Example: chancery signatures export --job 0190a3c2-… > signed.jsonl
+        ID.payload and ID.sig, as openssl reads them, and signatures.csv says which key signed which. Example: chancery signatures export --job 0190a3c2-… > signed.jsonl
         """)
 
     @Option(help: "Signatures of this job only.") var job: String?
     @Option(help: "Signatures of this source, if no job is given.") var source = Source.records
     @Option(help: "Continue after this record.") var after: Int64 = 0
-    @Option(help: "Write ID.payload and ID.sig into this directory.") var directory: String?
+    @Option(help: "Write files into this directory instead.") var directory: String?
     @OptionGroup var connection: ConnectionOptions
 
     func run() async throws {
-      if let directory { try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true) }
       let count = try await connection.with(.coordinator) { channel in
-        try await SignatureExport.run(job: job, source: source, after: after, on: channel) { signatures in
-          for signature in signatures {
-            if let directory {
-              try Self.write(signature, into: directory)
-            } else {
-              StandardOutput.write(JSONText.line(SignatureLine(signature)))
-            }
+        guard let directory else {
+          return try await SignatureExport.run(job: job, source: source, after: after, on: channel) { signatures in
+            for signature in signatures { StandardOutput.write(JSONText.line(SignatureLine(signature))) }
           }
         }
+        let files = try SignatureDirectory(directory)
+        return try await SignatureExport.run(job: job, source: source, after: after, on: channel) { try files.add($0) }
       }
       StandardError.write("\(count) signatures\n")
-    }
-
-    private static func write(_ signature: ChanceryV1.Signature, into directory: String) throws {
-      for (suffix, bytes) in [("payload", signature.payload), ("sig", signature.signature)] {
-        let path = "\(directory)/\(signature.recordID).\(suffix)"
-        do {
-          try Data(bytes).write(to: URL(filePath: path))
-        } catch {
-          throw CommandFailure(code: "unwritable_file", message: "\(path) cannot be written: \(error)")
-        }
-      }
     }
   }
 }
