@@ -80,6 +80,12 @@ struct PostgresInstallation {
     try run(["cp", "-a", "--reflink=auto", template.path, data.path], log: log)
   }
 
+  /// Copies the cluster of a running server into a directory that does not exist yet, and makes it a replica of that.
+  func copyCluster(of primary: String, to data: URL, log: URL) throws {
+    let arguments = ["-d", primary, "-D", data.path, "-R", "-X", "stream", "-c", "fast", "--no-sync"]
+    try run(command("pg_basebackup", arguments), log: log)
+  }
+
   private func run(_ arguments: [String], log: URL) throws {
     let process = try ServerProcess(arguments, log: log)
     guard try process.waitForExit(within: .seconds(60)) == 0 else {

@@ -17,6 +17,8 @@ public final class PrivatePostgres: Sendable {
     public var requiresPassword = false
     /// More settings of `postgresql.conf`.
     public var settings: [String: String] = [:]
+    /// Where the server is of which this one is a streaming replica; nil for none. It is copied when this one starts.
+    public var primary: String?
 
     /// The defaults.
     public init() {}
@@ -40,7 +42,13 @@ public final class PrivatePostgres: Sendable {
     try installation.adopt(directory.url)
     log = directory.url.appending(path: "log")
     connectionString = "host=\(directory.url.path) user=chancery dbname=postgres"
-    if !FileManager.default.fileExists(atPath: data.path) { try installation.createCluster(at: data, log: log) }
+    if !FileManager.default.fileExists(atPath: data.path) {
+      if let primary = options.primary {
+        try installation.copyCluster(of: primary, to: data, log: log)
+      } else {
+        try installation.createCluster(at: data, log: log)
+      }
+    }
   }
 
   private var data: URL { directory.url.appending(path: "data") }

@@ -11,7 +11,7 @@ extension PostgresDatabase {
     let first = after.map { $0 < batch.lastID ? $0.rawValue + 1 : nil } ?? batch.firstID.rawValue
     guard let first else { return PayloadPage() }
     let page = PageRequest(batch: batch, first: first, maximumBytes: maximumBytes)
-    if let replica, batch.replayPosition != nil, let found = await readFromReplica(page, replica) { return found }
+    if batch.replayPosition != nil, let found = await readFromReplica(page) { return found }
     return try await retrying { deadline in
       try await primary.withConnection(deadline: deadline) { connection in
         try await connection.run { connection in try await read(page, connection, deadline) }
@@ -27,17 +27,10 @@ extension PostgresDatabase {
 
   /// Nil if the replica cannot be used: it cannot be reached, is no replica, or does not know all that the batch needs. The
   /// primary can then.
-  private func readFromReplica(_ page: PageRequest, _ replica: PostgresPool) async -> PayloadPage? {
-    let deadline = deadline
-    do {
-      return try await replica.withConnection(deadline: deadline) { connection in
-        try await connection.run { connection in
-          guard try await knows(page.batch, connection, deadline) else { return nil }
-          return try await read(page, connection, deadline)
-        }
-      }
-    } catch {
-      return nil
+  private func readFromReplica(_ page: PageRequest) async -> PayloadPage? {
+    await replica?.read { connection, deadline in
+      guard try await knows(page.batch, connection, deadline) else { return nil }
+      return try await read(page, connection, deadline)
     }
   }
 

@@ -23,7 +23,7 @@ public final class PostgresDatabase: Sendable {
   ]
 
   let primary: PostgresPool
-  let replica: PostgresPool?
+  let replica: ReadReplica?
   let random: any RandomSource
   let policy: BatchPolicy
   let limits: PostgresStorageLimits
@@ -39,7 +39,7 @@ public final class PostgresDatabase: Sendable {
     limits: PostgresStorageLimits = PostgresStorageLimits()
   ) {
     self.primary = Self.makePool(primary, pool, random)
-    self.replica = replica.map { Self.makePool($0, pool, random) }
+    self.replica = replica.map { ReadReplica(Self.makePool($0, pool, random), random: random) }
     self.random = random
     self.policy = policy
     self.limits = limits
@@ -58,13 +58,13 @@ public final class PostgresDatabase: Sendable {
 
   /// What the connections to the primary do, and those to the replica if there is one.
   public var poolStatistics: (primary: PoolStatistics, replica: PoolStatistics?) {
-    (primary.statistics, replica?.statistics)
+    (primary.statistics, replica?.pool.statistics)
   }
 
   /// Closes all connections once what runs on them has ended; calls after that throw `unavailable`.
   public func close() async {
     await primary.close()
-    await replica?.close()
+    await replica?.pool.close()
   }
 }
 
