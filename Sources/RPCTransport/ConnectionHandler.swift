@@ -11,6 +11,8 @@ final class ConnectionHandler: ChannelInboundHandler, ConnectionIO, @unchecked S
 
   /// How long a closing connection may take to write what is left.
   private static let closeTimeout = TimeAmount.seconds(5)
+  /// How long the peer then may take to close its end.
+  private static let lingerTimeout = TimeAmount.milliseconds(500)
   /// The largest buffer kept while there is nothing to write.
   private static let idleCapacity = 16 * 1024
   /// The longest timer that is set: NIO's clock overflows on longer ones. An early one does no harm.
@@ -127,16 +129,24 @@ extension ConnectionHandler {
     serve()
   }
 
-  /// Closes once what was written has left, or after a while.
+  /// Closes once what was written has left and the peer has closed its end, or after a while.
+  ///
+  /// To close while bytes of the peer are unread would reset the connection, and the peer might lose what was written last.
   private func close() {
     guard !isClosing else { return }
     isClosing = true
     guard channel.isActive else { return channel.close(promise: nil) }
-    let limit = channel.eventLoop.scheduleTask(in: Self.closeTimeout) { [channel] in channel.close(promise: nil) }
-    channel.writeAndFlush(ByteBuffer()).whenComplete { [channel] _ in
-      limit.cancel()
-      channel.close(promise: nil)
+    setReading(true)
+    close(within: Self.closeTimeout)
+    channel.writeAndFlush(ByteBuffer()).assumeIsolated().whenComplete { _ in
+      self.channel.close(mode: .output, promise: nil)
+      self.close(within: Self.lingerTimeout)
     }
+  }
+
+  private func close(within limit: TimeAmount) {
+    let end = channel.eventLoop.scheduleTask(in: limit) { [channel] in channel.close(promise: nil) }
+    channel.closeFuture.whenComplete { _ in end.cancel() }
   }
 
   private func closed(_ error: RPCError) {

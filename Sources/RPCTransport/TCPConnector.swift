@@ -34,7 +34,9 @@ public struct TCPConnector: ClientConnector {
     let result = await withTaskCancellationHandler {
       await withCheckedContinuation { continuation in
         race.wait(continuation)
-        Task { race.settle(await dial()) }
+        Task {
+          race.settle(await loops.dial(dial) ?? .failure(RPCError(.unavailable, "the event loops are shut down")))
+        }
       }
     } onCancel: {
       race.settle(.failure(RPCError(.cancelled, "cancelled while connecting to \(endpoint)")))

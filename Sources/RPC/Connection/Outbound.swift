@@ -4,8 +4,8 @@ import TimeAndChance
 /// The bytes that are to be written on a connection, and the frames that wait because there are too many.
 ///
 /// From `highWater` bytes on, requests and messages wait in order and move up as the transport takes bytes, so that memory
-/// is bounded by the mark, one message, and what waiting writers hold anyway. Frames that end a call do not wait: their
-/// number is bounded by the calls.
+/// is bounded by the mark, one message, and what waiting writers hold anyway. Frames that end a call do not wait; a server
+/// bounds them by taking no more calls while they are `tooManyResponses`.
 struct Outbound: Sendable {
   static let highWater = 256 * 1024
   /// The largest buffer kept by a connection that has nothing to write.
@@ -27,11 +27,16 @@ struct Outbound: Sendable {
   private var bytes: [UInt8] = []
   private(set) var waiting: Deque<WaitingFrame> = []
   private var lastTicket: UInt64 = 0
+  /// How many of `bytes` are responses.
+  private var responseBytes = 0
 
   /// Whether there is something to write.
   var hasBytes: Bool { !bytes.isEmpty }
   /// Whether requests and messages have to wait.
   var isFull: Bool { bytes.count >= Self.highWater || !waiting.isEmpty }
+  /// Whether the peer has asked for more than it takes. Messages of streams do not count: their writers wait, and the peer
+  /// must be heard to cancel them.
+  var tooManyResponses: Bool { responseBytes >= Self.highWater }
 
   // MARK: Frames that may wait
 
@@ -96,7 +101,9 @@ struct Outbound: Sendable {
 
   /// Appends a response.
   mutating func appendResponse(_ envelope: ResponseEnvelope, id: StreamID) {
+    let before = bytes.count
     writeFrame(id, .response) { envelope.append(to: &$0) }
+    responseBytes += bytes.count - before
   }
 
   /// Tells the server to stop a call.
@@ -113,6 +120,7 @@ struct Outbound: Sendable {
       return
     }
     swap(&bytes, &buffer)
+    responseBytes = 0
     while bytes.count < Self.highWater, let frame = waiting.popFirst() {
       switch frame.content {
       case .request(let flags, var envelope, let deadline):

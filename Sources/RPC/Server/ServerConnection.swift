@@ -23,7 +23,7 @@ public final class ServerConnection: ConnectionShell {
     var isClosed = false
 
     /// A peer that never reads its replies must not fill memory: its requests are not read either.
-    var mayRead: Bool { !timers.isStalled && !link.outbound.isFull }
+    var mayRead: Bool { !timers.isStalled && !link.outbound.tooManyResponses }
     func maySend(_ id: StreamID) -> Bool { machine.isRunning(id) }
   }
 
