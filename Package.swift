@@ -107,6 +107,23 @@ let package = Package(
     .target(
       name: "TestSchema", dependencies: ["CProtobufC", "CTestSchema", "ProtobufRuntime", "RPC"],
       path: "Tests/TestSchema", swiftSettings: settings),
+    .target(
+      name: "RPCTestSupport",
+      dependencies: [
+        "ProtobufRuntime", "RPC", "TimeAndChance", .product(name: "DequeModule", package: "swift-collections"),
+      ], path: "Tests/RPCTestSupport", swiftSettings: settings),
+    .testTarget(
+      name: "RPCTests", dependencies: ["RPC", "RPCTestSupport", "TimeAndChance"], exclude: ["Protos"],
+      swiftSettings: settings),
+    .testTarget(
+      name: "RPCMemoryTests", dependencies: ["RPC", "RPCMemory", "RPCTestSupport", "TimeAndChance"],
+      swiftSettings: settings),
+    .testTarget(
+      name: "RPCTransportTests",
+      dependencies: [
+        "RPC", "RPCMemory", "RPCTestSupport", "RPCTransport", "TimeAndChance",
+        .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
+      ], swiftSettings: settings),
     .testTarget(
       name: "ProtobufRuntimeTests", dependencies: ["ProtobufRuntime", "TestSchema"], swiftSettings: settings),
     .testTarget(

@@ -1,3 +1,4 @@
+import NIOCore
 import NIOPosix
 import RPCTestSupport
 import Testing
@@ -91,19 +92,18 @@ import Testing
   /// Handlers run on their loop's thread, also after they waited for something elsewhere.
   @Test func handlersStayOnTheirLoop() async throws {
     let threads = Watched<Set<Bool>>([])
-    let loop = Watched<LoopExecutor?>(nil)
+    let loops = EventLoops(threads: 1)
+    let loop = loops.group.any()
     let service = TestService([
       .unary(TestService.unary) { (request: TestMessage, _) in
         for _ in 0..<10 {
-          threads.update { _ = $0.insert(loop.value?.isOnLoop ?? false) }
+          threads.update { _ = $0.insert(loop.inEventLoop) }
           await Task.detached { await Task.yield() }.value
         }
         return request
       }
     ])
-    let loops = EventLoops(threads: 1)
     let server = TCPServer(router: TestService.router(service), loops: loops)
-    loop.update { $0 = loops.executor(of: loops.group.next()) }
     let socket = try RawSocket(try await server.listen(at: .tcp(host: "127.0.0.1", port: 0)))
     for id in stride(from: 1 as UInt32, to: 41, by: 2) { try socket.send(.request(TestService.unary, on: id)) }
     for _ in 0..<20 { _ = try socket.receive() }
