@@ -1,8 +1,8 @@
 import Synchronization
-public import TimeAndChance
+import TimeAndChance
 
 /// A clock that stands still until it is told to advance.
-public final class ManualClock: ServiceClock {
+package final class ManualClock: ServiceClock {
   private struct Sleeper {
     let deadline: ContinuousClock.Instant
     let continuation: CheckedContinuation<Void, any Error>
@@ -18,22 +18,22 @@ public final class ManualClock: ServiceClock {
   private let state: Mutex<State>
 
   /// A clock that stands at an arbitrary instant.
-  public init() { state = Mutex(State(now: start)) }
+  package init() { state = Mutex(State(now: start)) }
 
   /// Where it stands.
-  public var now: ContinuousClock.Instant { state.withLock { $0.now } }
+  package var now: ContinuousClock.Instant { state.withLock { $0.now } }
 
   /// How far it was advanced.
-  public var elapsed: Duration { start.duration(to: now) }
+  package var elapsed: Duration { start.duration(to: now) }
 
   /// See `Clock`.
-  public var minimumResolution: Duration { .nanoseconds(1) }
+  package var minimumResolution: Duration { .nanoseconds(1) }
 
   /// How many tasks sleep.
-  public var sleeperCount: Int { state.withLock { $0.sleepers.count } }
+  package var sleeperCount: Int { state.withLock { $0.sleepers.count } }
 
   /// See `Clock`.
-  public func sleep(until deadline: ContinuousClock.Instant, tolerance: Duration?) async throws {
+  package func sleep(until deadline: ContinuousClock.Instant, tolerance: Duration?) async throws {
     let ticket = state.withLock { state in
       state.lastTicket += 1
       return state.lastTicket
@@ -55,7 +55,7 @@ public final class ManualClock: ServiceClock {
   }
 
   /// Moves the clock on and wakes whoever sleeps until then, in the order of their instants.
-  public func advance(by duration: Duration) {
+  package func advance(by duration: Duration) {
     let woken = state.withLock { state -> [Sleeper] in
       state.now = state.now.advanced(by: duration)
       let due = state.sleepers.filter { $0.value.deadline <= state.now }
@@ -67,7 +67,7 @@ public final class ManualClock: ServiceClock {
   }
 
   /// Moves the clock to the first instant for which somebody sleeps; returns false if nobody does.
-  public func advanceToNextSleeper() -> Bool {
+  package func advanceToNextSleeper() -> Bool {
     let (now, next) = state.withLock { ($0.now, $0.sleepers.values.map(\.deadline).min()) }
     guard let next else { return false }
     advance(by: now.duration(to: next))

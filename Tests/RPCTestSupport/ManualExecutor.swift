@@ -2,39 +2,39 @@ import DequeModule
 import Synchronization
 
 /// Runs jobs on the thread that calls `run`, in the order in which they were enqueued.
-public final class ManualExecutor: TaskExecutor {
+package final class ManualExecutor: TaskExecutor {
   private let jobs = Mutex<Deque<UnownedJob>>([])
 
   /// An executor without jobs.
-  public init() {}
+  package init() {}
 
   /// See `TaskExecutor`.
-  public func enqueue(_ job: consuming ExecutorJob) {
+  package func enqueue(_ job: consuming ExecutorJob) {
     let job = UnownedJob(job)
     jobs.withLock { $0.append(job) }
   }
 
   /// Runs jobs, and what they enqueue, until none is left.
-  public func run() {
+  package func run() {
     while let job = jobs.withLock({ $0.popFirst() }) { job.runSynchronously(on: asUnownedTaskExecutor()) }
   }
 }
 
 /// A run in virtual time on one thread.
-public struct Simulation: Sendable {
+package struct Simulation: Sendable {
   /// Runs everything.
-  public let executor = ManualExecutor()
+  package let executor = ManualExecutor()
   /// Advances whenever nothing can run.
-  public let clock = ManualClock()
+  package let clock = ManualClock()
 
   /// A simulation at the start of its time.
-  public init() {}
+  package init() {}
 
   /// All tasks wait for each other: nothing can run and nobody sleeps.
-  public struct Stuck: Error {}
+  package struct Stuck: Error {}
 
   /// Runs `body` and everything it starts to its end, on the calling thread.
-  public func run<Value: Sendable>(_ body: @escaping @Sendable () async throws -> Value) throws -> Value {
+  package func run<Value: Sendable>(_ body: @escaping @Sendable () async throws -> Value) throws -> Value {
     let outcome = Outcome<Value>()
     Task(executorPreference: executor) {
       do {

@@ -1,19 +1,19 @@
-@testable public import RPC
+@testable package import RPC
 
 /// A channel of one connection that is there already.
-public struct SingleConnectionChannel: RPCChannel {
-  public let connection: ClientConnection
+package struct SingleConnectionChannel: RPCChannel {
+  package let connection: ClientConnection
 
-  public init(_ connection: ClientConnection) { self.connection = connection }
+  package init(_ connection: ClientConnection) { self.connection = connection }
 
-  public func unaryBytes(
+  package func unaryBytes(
     _ method: MethodDescriptor, _ request: [UInt8], options: CallOptions
   ) async throws(RPCError) -> ArraySlice<UInt8> {
     guard let reply = try await connection.unary(outgoing(method, request, options)) else { throw Self.unusable }
     return reply
   }
 
-  public func open(
+  package func open(
     _ method: MethodDescriptor, request: [UInt8], options: CallOptions
   ) async throws(RPCError) -> ClientCall {
     guard let call = try connection.open(outgoing(method, request, options)) else { throw Self.unusable }
@@ -21,7 +21,7 @@ public struct SingleConnectionChannel: RPCChannel {
   }
 
   /// What a call gets that cannot be made on the connection.
-  public static let unusable = RPCError(.unavailable, "the connection takes no calls")
+  package static let unusable = RPCError(.unavailable, "the connection takes no calls")
 
   private func outgoing(_ method: MethodDescriptor, _ request: [UInt8], _ options: CallOptions) -> OutgoingCall {
     OutgoingCall(

@@ -1,19 +1,19 @@
-public import RPC
+package import RPC
 import Synchronization
 
 /// A transport that moves nothing by itself: a test hands in bytes and takes out bytes.
-public final class TestIO: ConnectionIO {
-  public let executor: any TaskExecutor
-  public let peer = PeerInfo(address: "test")
+package final class TestIO: ConnectionIO {
+  package let executor: any TaskExecutor
+  package let peer = PeerInfo(address: "test")
   private let wakes = Mutex(0)
 
   /// A transport whose handlers run on `executor`.
-  public init(executor: any TaskExecutor) { self.executor = executor }
+  package init(executor: any TaskExecutor) { self.executor = executor }
 
-  public func wake() { wakes.withLock { $0 += 1 } }
+  package func wake() { wakes.withLock { $0 += 1 } }
 
   /// How often the connection woke its transport since the last call.
-  public func takeWakes() -> Int {
+  package func takeWakes() -> Int {
     wakes.withLock { wakes in
       defer { wakes = 0 }
       return wakes
@@ -23,7 +23,7 @@ public final class TestIO: ConnectionIO {
 
 extension DrivenConnection {
   /// All bytes to be written, as a transport takes them.
-  public func drainOutbound() -> [UInt8] {
+  package func drainOutbound() -> [UInt8] {
     _ = demand()
     var all: [UInt8] = []
     var buffer: [UInt8] = []
@@ -36,5 +36,5 @@ extension DrivenConnection {
   }
 
   /// Hands in bytes.
-  public func receive(_ bytes: [UInt8]) { receive(bytes.span.bytes) }
+  package func receive(_ bytes: [UInt8]) { receive(bytes.span.bytes) }
 }

@@ -1,22 +1,22 @@
-public import RPC
+package import RPC
 
 /// Methods of every shape, served by closures.
-public struct TestService: RPCService {
-  public let methodHandlers: [MethodHandler]
+package struct TestService: RPCService {
+  package let methodHandlers: [MethodHandler]
 
-  public init(_ methodHandlers: [MethodHandler]) { self.methodHandlers = methodHandlers }
+  package init(_ methodHandlers: [MethodHandler]) { self.methodHandlers = methodHandlers }
 
-  public static func method(_ name: String, _ shape: CallShape) -> MethodDescriptor {
+  package static func method(_ name: String, _ shape: CallShape) -> MethodDescriptor {
     MethodDescriptor(service: "test.v1.Test", method: name, shape: shape)
   }
 
-  public static let unary = method("Unary", .unary)
-  public static let clientStreaming = method("ClientStreaming", .clientStreaming)
-  public static let serverStreaming = method("ServerStreaming", .serverStreaming)
-  public static let bidirectional = method("Bidirectional", .bidirectional)
+  package static let unary = method("Unary", .unary)
+  package static let clientStreaming = method("ClientStreaming", .clientStreaming)
+  package static let serverStreaming = method("ServerStreaming", .serverStreaming)
+  package static let bidirectional = method("Bidirectional", .bidirectional)
 
   /// Echoes: one message as it is, a stream joined with commas, one message split at commas, a stream as it is.
-  public static let echo = TestService([
+  package static let echo = TestService([
     .unary(unary) { (request: TestMessage, _) in request },
     .clientStreaming(clientStreaming) { (requests: RPCReader<TestMessage>, _) in
       var parts: [String] = []
@@ -32,7 +32,7 @@ public struct TestService: RPCService {
   ])
 
   /// A router for these services that records nothing.
-  public static func router(_ services: any RPCService...) -> RPCRouter {
+  package static func router(_ services: any RPCService...) -> RPCRouter {
     RPCRouter(services: services) { _, _ in }
   }
 }

@@ -1,7 +1,7 @@
 import Synchronization
 
 /// A value that tasks can wait for.
-public final class Watched<Value: Sendable>: Sendable {
+package final class Watched<Value: Sendable>: Sendable {
   private struct Waiter {
     let isMet: @Sendable (Value) -> Bool
     let continuation: CheckedContinuation<Value, Never>
@@ -15,14 +15,14 @@ public final class Watched<Value: Sendable>: Sendable {
   private let state: Mutex<State>
 
   /// Starts at `value`.
-  public init(_ value: Value) { state = Mutex(State(value: value)) }
+  package init(_ value: Value) { state = Mutex(State(value: value)) }
 
   /// What it is now.
-  public var value: Value { state.withLock { $0.value } }
+  package var value: Value { state.withLock { $0.value } }
 
   /// Changes the value.
   @discardableResult
-  public func update<Result: Sendable>(_ body: (inout Value) -> Result) -> Result {
+  package func update<Result: Sendable>(_ body: (inout Value) -> Result) -> Result {
     let (result, met, value) = state.withLock { state in
       let result = body(&state.value)
       let value = state.value
@@ -36,7 +36,7 @@ public final class Watched<Value: Sendable>: Sendable {
 
   /// Waits until the value meets a condition; whether or not the task is cancelled.
   @discardableResult
-  public func wait(until isMet: @escaping @Sendable (Value) -> Bool) async -> Value {
+  package func wait(until isMet: @escaping @Sendable (Value) -> Bool) async -> Value {
     await withCheckedContinuation { continuation in
       let met = state.withLock { state -> Value? in
         if isMet(state.value) { return state.value }
