@@ -51,6 +51,14 @@ public final class PrivatePostgres: Sendable {
     }
   }
 
+  /// Where libpq finds the server, as another user.
+  public nonisolated func connectionString(user: String) -> String {
+    connectionString.replacing("user=chancery", with: "user=\(user)")
+  }
+
+  /// The process id of the server; nil if it does not run.
+  public var pid: Int32? { process.flatMap { $0.isRunning ? $0.pid : nil } }
+
   private var data: URL { directory.url.appending(path: "data") }
 
   /// Starts a server, which takes some tenths of a second, and returns when it accepts connections.

@@ -65,6 +65,9 @@ public final class PrivateRedis: Sendable {
     }
   }
 
+  /// The process id of the server; nil if it does not run.
+  public var pid: Int32? { process.flatMap { $0.isRunning ? $0.pid : nil } }
+
   /// Ends the server in order.
   public func stop() throws {
     try end(with: SIGTERM)

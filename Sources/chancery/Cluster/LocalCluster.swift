@@ -2,10 +2,10 @@ import Foundation
 import LocalServers
 import PostgresStorage
 import Signing
-import Synchronization
+import TimeAndChance
 
 /// A whole cluster of one's own on this machine: Postgres and Redis on Unix sockets, and every service as a process.
-/// Everything ends with this process, however it ends.
+/// What dies is started again; everything ends with this process, however it ends.
 @ServerHost
 final class LocalCluster {
   /// What the cluster is made of.
@@ -17,16 +17,9 @@ final class LocalCluster {
     var threadsPerSigner: Int?
     /// Where everything is kept; nil is a temporary directory, which is removed.
     var directory: URL?
-    /// Listens on the ports that commands expect, rather than on free ones.
-    var usesDefaultPorts = false
-  }
-
-  /// A service that runs as a process.
-  private struct Service {
-    var name: String
-    var arguments: [String]
-    var process: ServerProcess
-    var address: String
+    /// The first of the ports to listen on, or 0 for free ones: the coordinator's; those of KeyKeeper and Logger follow, and
+    /// those of further coordinators and KeyKeepers a hundred later each.
+    var port = 0
   }
 
   private let shape: Shape
@@ -34,10 +27,10 @@ final class LocalCluster {
   private let postgres: PrivatePostgres
   private let redis: PrivateRedis
   private let kekFile: String
-  private var services: [Service] = []
+  private var services: [ClusterService] = []
 
-  /// Where the first service of a kind listens: `coordinator`, `keykeeper` or `logger`.
-  func address(_ kind: String) -> String { services.first { $0.name.hasPrefix(kind) }?.address ?? "" }
+  /// Where the first service of a kind listens.
+  func address(_ kind: ServiceKind) -> String { services.first { $0.kind == kind }?.address ?? "" }
 
   /// Where libpq finds the database, as its superuser.
   nonisolated var databaseURL: String { postgres.connectionString }
@@ -51,7 +44,10 @@ final class LocalCluster {
     var options = PrivatePostgres.Options()
     options.directory = shape.directory?.appending(path: "postgres")
     options.fsync = true
-    options.settings = ["shared_buffers": "256MB", "max_wal_size": "4GB", "checkpoint_timeout": "15min"]
+    options.settings = [
+      "shared_buffers": "256MB", "max_wal_size": "4GB", "min_wal_size": shape.directory == nil ? "2GB" : "256MB",
+      "checkpoint_timeout": "15min",
+    ]
     postgres = try await PrivatePostgres.start(options)
     do {
       redis = try await PrivateRedis.start()
@@ -74,7 +70,14 @@ final class LocalCluster {
     let result: Result<Value, any Error>
     do {
       try await cluster.startServices()
-      result = .success(try await body(cluster))
+      let supervisor = Task { await cluster.supervise() }
+      do {
+        result = .success(try await body(cluster))
+      } catch {
+        result = .failure(error)
+      }
+      supervisor.cancel()
+      await supervisor.value
     } catch let error as LocalServerError {
       result = .failure(CommandFailure(code: "cluster_failed", message: error.description))
     } catch {
@@ -87,81 +90,9 @@ final class LocalCluster {
   private nonisolated static let installationHint =
     "Postgres and Redis must be installed: apt-get install postgresql-15 redis-server"
 
-  private func startServices() async throws {
-    if !FileManager.default.fileExists(atPath: kekFile) {
-      do {
-        _ = try KeyEncryptionKey.generate(at: kekFile)
-      } catch {
-        throw CommandFailure(error)
-      }
-    }
-    try await Databases.migrate(postgres.connectionString)
-    let database = ["--database-url", postgres.connectionString]
-    // Logger first: the others report to it from the start.
-    try start("logger", ["logger"] + database, port: 7422)
-    let reports = ["--logger", address("logger")]
-    for index in 0..<shape.coordinators {
-      try start("coordinator-\(index + 1)", ["coordinator"] + database + reports, port: 7420 + 100 * index)
-    }
-    for index in 0..<shape.keyKeepers {
-      let stores = database + ["--redis-url", redis.connectionString, "--kek-file", kekFile]
-      try start("keykeeper-\(index + 1)", ["keykeeper"] + stores + reports, port: 7421 + 100 * index)
-    }
-    let cores = ProcessInfo.processInfo.activeProcessorCount
-    let threads = shape.threadsPerSigner ?? max(1, cores / max(1, shape.signers))
-    let peers =
-      services.filter { $0.name.hasPrefix("coordinator") }.flatMap { ["--coordinator", $0.address] }
-      + services.filter { $0.name.hasPrefix("keykeeper") }.flatMap { ["--keykeeper", $0.address] }
-    for index in 0..<shape.signers {
-      try start("signer-\(index + 1)", ["signer", "--threads", String(threads)] + peers + reports, port: nil)
-    }
-  }
-
-  /// Starts a service and waits until it takes calls.
-  private func start(_ name: String, _ arguments: [String], port: Int?) throws {
-    let ready = directory.url.appending(path: "\(name).ready").path
-    try? FileManager.default.removeItem(atPath: ready)
-    let listen = port.map { ["--listen", "127.0.0.1:\(shape.usesDefaultPorts ? $0 : 0)"] } ?? []
-    let log = directory.url.appending(path: "\(name).log")
-    let command =
-      [Self.executable, "serve"] + arguments + listen
-      + ["--name", name, "--ready-file", ready, "--log-format", "json"]
-    let process = try ServerProcess(command, log: log, deathSignal: SIGKILL)
-    try waitUntil("\(name) takes calls") {
-      if FileManager.default.fileExists(atPath: ready) { return true }
-      guard process.isRunning else {
-        let output = (try? String(contentsOf: log, encoding: .utf8)) ?? ""
-        throw LocalServerError("\(name) has ended: \(output.suffix(1000))")
-      }
-      return false
-    }
-    let address = try String(contentsOfFile: ready, encoding: .utf8).trimmingCharacters(in: .newlines)
-    services.append(Service(name: name, arguments: command, process: process, address: address))
-  }
-
-  /// The names and process ids of the services.
-  var processes: [(name: String, pid: Int32)] { services.map { ($0.name, $0.process.pid) } }
-
   /// The peak resident memory of every service so far, in bytes, by name.
   var peakMemory: [String: Int] {
-    var peaks: [String: Int] = [:]
-    for service in services {
-      let status = (try? String(contentsOfFile: "/proc/\(service.process.pid)/status", encoding: .utf8)) ?? ""
-      let line = status.split(separator: "\n").first { $0.hasPrefix("VmHWM:") }
-      peaks[service.name] = line.flatMap { Int($0.split(separator: " ", omittingEmptySubsequences: true)[1]) }.map {
-        $0 * 1024
-      }
-    }
-    return peaks
-  }
-
-  /// Throws when a service has ended by itself, with the end of its log.
-  func checkServices() throws {
-    for service in services where !service.process.isRunning {
-      let log = directory.url.appending(path: "\(service.name).log")
-      let output = (try? String(contentsOf: log, encoding: .utf8)) ?? ""
-      throw LocalServerError("\(service.name) has ended: \(output.suffix(1000))")
-    }
+    Dictionary(uniqueKeysWithValues: services.map { ($0.name, $0.peakMemory) })
   }
 
   /// Stops everything in order: signers first, so that nothing is left half done, Logger last.
@@ -175,13 +106,98 @@ final class LocalCluster {
         try service.process.waitForExit(within: .seconds(5))
       }
     }
+    try? FileManager.default.removeItem(at: ClusterDescription.file(in: directory.url))
     try await redis.remove()
     try await postgres.remove()
     try directory.remove()
   }
+}
 
-  /// This program.
-  private nonisolated static let executable: String = {
-    (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? CommandLine.arguments[0]
-  }()
+// MARK: - Services
+
+extension LocalCluster {
+  private func startServices() async throws {
+    if !FileManager.default.fileExists(atPath: kekFile) {
+      do {
+        _ = try KeyEncryptionKey.generate(at: kekFile)
+      } catch {
+        throw CommandFailure(error)
+      }
+    }
+    try await Databases.migrate(postgres.connectionString)
+    // Logger first: the others report to it from the start.
+    try start(.logger, arguments: database(.logger))
+    let reports = ["--logger", address(.logger)]
+    for index in 0..<shape.coordinators {
+      try start(.coordinator, index, arguments: database(.coordinator) + reports)
+    }
+    for index in 0..<shape.keyKeepers {
+      let stores = database(.keykeeper) + ["--redis-url", redis.connectionString, "--kek-file", kekFile]
+      try start(.keykeeper, index, arguments: stores + reports)
+    }
+    let cores = ProcessInfo.processInfo.activeProcessorCount
+    let threads = shape.threadsPerSigner ?? max(1, cores / max(1, shape.signers))
+    let peers =
+      services.filter { $0.kind == .coordinator }.flatMap { ["--coordinator", $0.address] }
+      + services.filter { $0.kind == .keykeeper }.flatMap { ["--keykeeper", $0.address] }
+    for index in 0..<shape.signers {
+      try start(.signer, index, arguments: ["--threads", String(threads)] + peers + reports)
+    }
+    try describe()
+  }
+
+  /// Each service has its own role in the database.
+  private func database(_ kind: ServiceKind) -> [String] {
+    ["--database-url", postgres.connectionString(user: "chancery_\(kind)")]
+  }
+
+  private func start(_ kind: ServiceKind, _ index: Int = 0, arguments: [String]) throws {
+    var listen: String?
+    if let offset = kind.portOffset {
+      listen = "127.0.0.1:\(shape.port == 0 ? 0 : shape.port + offset + 100 * index)"
+    }
+    let name = kind == .logger ? "logger" : "\(kind)-\(index + 1)"
+    let service = try ClusterService(kind, name, arguments, listen: listen, in: directory.url)
+    try service.waitUntilReady()
+    services.append(service)
+  }
+
+  /// Writes down who runs where, for people and scripts.
+  private func describe() throws {
+    let servers = [
+      ClusterDescription.Process(name: "postgres", kind: "postgres", pid: postgres.pid),
+      ClusterDescription.Process(name: "redis", kind: "redis", pid: redis.pid),
+    ]
+    let description = ClusterDescription(
+      databaseURL: postgres.connectionString, redisURL: redis.connectionString,
+      processes: servers + services.map(\.description))
+    try description.write(into: directory.url)
+  }
+}
+
+// MARK: - What dies
+
+extension LocalCluster {
+  /// Starts again what has ended by itself, until the task is cancelled.
+  private func supervise() async {
+    while (try? await Task.sleep(for: .milliseconds(100))) != nil {
+      do {
+        var hasChanged = false
+        if postgres.pid == nil { hasChanged = try revive("postgres") { try postgres.restart() } }
+        if redis.pid == nil { hasChanged = try revive("redis") { try redis.restart() } }
+        for service in services where service.mayRestart {
+          hasChanged = try revive(service.name) { try service.restart() }
+        }
+        if hasChanged { try describe() }
+      } catch {
+        StandardError.write("\(error)\n")
+      }
+    }
+  }
+
+  private func revive(_ name: String, _ restart: () throws -> Void) throws -> Bool {
+    StandardError.write("\(name) has ended: starting it again\n")
+    try restart()
+    return true
+  }
 }

@@ -54,8 +54,8 @@ struct BenchCommand: AsyncParsableCommand {
     }
 
     private func measure(_ job: MainJob, _ cluster: LocalCluster) async throws -> [BenchReport.Round] {
-      let keyKeeper = await cluster.address("keykeeper")
-      let coordinator = await cluster.address("coordinator")
+      let keyKeeper = await cluster.address(.keykeeper)
+      let coordinator = await cluster.address(.coordinator)
       _ = try await Connection.with(keyKeeper, service: "keykeeper") { try await job.generateKeys($0) }
       return try await Connection.with(coordinator, service: "coordinator") { channel in
         var measured: [BenchReport.Round] = []

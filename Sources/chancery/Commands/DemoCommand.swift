@@ -44,8 +44,8 @@ struct DemoCommand: AsyncParsableCommand {
     shape.signers = signers
     note("starting Postgres, Redis, coordinator, keykeeper, logger and \(signers) signers")
     let summary = try await LocalCluster.with(shape) { cluster in
-      let coordinator = await cluster.address("coordinator")
-      let keyKeeper = await cluster.address("keykeeper")
+      let coordinator = await cluster.address(.coordinator)
+      let keyKeeper = await cluster.address(.keykeeper)
       let job = MainJob(
         records: records, recordBytes: recordBytes, keys: keys, algorithm: algorithm, batchSize: batchSize,
         isQuiet: isQuiet)

@@ -8,13 +8,16 @@ struct DevCommand: AsyncParsableCommand {
     commandName: "dev", abstract: "Run a whole private cluster on this machine until Ctrl-C.",
     discussion: """
       Postgres and Redis listen on Unix sockets, the services on loopback ports that the other commands expect. Records, \
-      keys and signatures are kept in the data directory. Example: chancery dev --signers 2
+      keys and signatures are kept in the data directory, where cluster.json says who runs where. What dies is started \
+      again. Example: chancery dev --signers 2
       """)
 
   @Option(help: "Where everything is kept.") var dataDirectory = Self.defaultDirectory
   @Option(help: "postgres (and Redis), or memory, which needs neither and keeps nothing.") var store = Store.postgres
   @Option(help: "How many signers.") var signers = 1
   @Option(help: "How many coordinators.") var coordinators = 1
+  @Option(help: "How many KeyKeepers.") var keykeepers = 1
+  @Option(help: "The first of the ports that the services listen on; 0 takes free ones.") var port = 7420
 
   enum Store: String, CaseIterable, ExpressibleByArgument {
     case postgres
@@ -26,8 +29,14 @@ struct DevCommand: AsyncParsableCommand {
     guard (1...8).contains(coordinators) else {
       throw ValidationError("--coordinators \(coordinators) is not between 1 and 8")
     }
-    if store == .memory, coordinators > 1 {
-      throw ValidationError("--coordinators \(coordinators) needs --store postgres, which they can share")
+    guard (1...8).contains(keykeepers) else {
+      throw ValidationError("--keykeepers \(keykeepers) is not between 1 and 8")
+    }
+    guard port == 0 || (1024...64_000).contains(port) else {
+      throw ValidationError("--port \(port) is neither 0 nor between 1024 and 64000")
+    }
+    if store == .memory, coordinators > 1 || keykeepers > 1 || port == 0 {
+      throw ValidationError("several coordinators or KeyKeepers, and --port 0, need --store postgres")
     }
   }
 
@@ -39,7 +48,7 @@ struct DevCommand: AsyncParsableCommand {
   }
 
   private func runInMemory() async throws {
-    try await MemoryCluster.with(port: 7420, signers: signers) {
+    try await MemoryCluster.with(port: port, signers: signers) {
       StandardError.write(
         """
         chancery is running IN MEMORY: records, keys and signatures are LOST when it stops. In another terminal:
@@ -59,14 +68,22 @@ struct DevCommand: AsyncParsableCommand {
     shape.signers = signers
     shape.coordinators = coordinators
     shape.directory = URL(filePath: dataDirectory)
-    shape.usesDefaultPorts = true
+    shape.keyKeepers = keykeepers
+    shape.port = port
     let lock = try DirectoryLock(dataDirectory)
     defer { lock.release() }
     try await LocalCluster.with(shape) { cluster in
+      let addresses = await [
+        "CHANCERY_COORDINATOR": cluster.address(.coordinator), "CHANCERY_KEYKEEPER": cluster.address(.keykeeper),
+        "CHANCERY_LOGGER": cluster.address(.logger),
+      ]
+      let exports =
+        port == 7420
+        ? "" : "  export " + addresses.sorted { $0.key < $1.key }.map { "\($0)=\($1)" }.joined(separator: " ") + "\n"
       StandardError.write(
         """
         chancery is running. In another terminal:
-          chancery keys generate --count 100
+        \(exports)  chancery keys generate --count 100
           chancery records generate --count 100000
           chancery sign
           psql '\(cluster.databaseURL)'

@@ -1,0 +1,125 @@
+import Foundation
+import LocalServers
+import TimeAndChance
+
+/// What a cluster is made of.
+enum ServiceKind: String, CaseIterable, CustomStringConvertible {
+  case coordinator
+  case keykeeper
+  case signer
+  case logger
+
+  var description: String { rawValue }
+
+  /// How far its port is from the first of the cluster; nil for one that does not listen.
+  var portOffset: Int? {
+    switch self {
+    case .coordinator: 0
+    case .keykeeper: 1
+    case .logger: 2
+    case .signer: nil
+    }
+  }
+}
+
+/// A service of a private cluster, as a process.
+@ServerHost
+final class ClusterService {
+  let kind: ServiceKind
+  let name: String
+  private(set) var process: ServerProcess
+  /// Where it listens, once it is ready; `-` for one that does not.
+  private(set) var address = ""
+  private let arguments: [String]
+  private let log: URL
+  private let ready: String
+  private var startedAt = ContinuousClock.now
+  private var restarts = 0
+  private static let backoff = Backoff(initial: .milliseconds(100), maximum: .seconds(5))
+
+  /// Starts the process.
+  init(_ kind: ServiceKind, _ name: String, _ arguments: [String], listen: String?, in directory: URL) throws {
+    self.kind = kind
+    self.name = name
+    log = directory.appending(path: "\(name).log")
+    ready = directory.appending(path: "\(name).ready").path
+    self.arguments =
+      [Self.executable, "serve", kind.rawValue] + arguments
+      + ["--name", name, "--ready-file", ready, "--log-format", "json"]
+    try? FileManager.default.removeItem(atPath: ready)
+    process = try ServerProcess(
+      self.arguments + (listen.map { ["--listen", $0] } ?? []), log: log, deathSignal: SIGKILL)
+  }
+
+  /// Waits until it takes calls; throws with the end of its log when it ends before.
+  func waitUntilReady() throws {
+    try waitUntil("\(name) takes calls") {
+      if FileManager.default.fileExists(atPath: ready) { return true }
+      guard process.isRunning else {
+        let output = (try? String(contentsOf: log, encoding: .utf8)) ?? ""
+        throw LocalServerError("\(name) has ended: \(output.suffix(1000))")
+      }
+      return false
+    }
+    address = try String(contentsOfFile: ready, encoding: .utf8).trimmingCharacters(in: .newlines)
+  }
+
+  /// Whether it has ended, and was not started again a moment ago.
+  var mayRestart: Bool {
+    guard !process.isRunning else { return false }
+    return startedAt.duration(to: .now) >= Self.backoff.delay(attempt: restarts, random: SystemRandom())
+  }
+
+  /// Starts it again, at the same address.
+  func restart() throws {
+    // One that ran for a while was no failure to start.
+    restarts = startedAt.duration(to: .now) > .seconds(10) ? 0 : restarts + 1
+    startedAt = .now
+    let listen = kind.portOffset == nil ? [] : ["--listen", address]
+    process = try ServerProcess(arguments + listen, log: log, deathSignal: SIGKILL)
+  }
+
+  /// The peak resident memory so far, in bytes.
+  var peakMemory: Int {
+    let status = (try? String(contentsOfFile: "/proc/\(process.pid)/status", encoding: .utf8)) ?? ""
+    let line = status.split(separator: "\n").first { $0.hasPrefix("VmHWM:") }
+    return line.flatMap { Int($0.split(separator: " ", omittingEmptySubsequences: true)[1]) }.map { $0 * 1024 } ?? 0
+  }
+
+  var description: ClusterDescription.Process {
+    ClusterDescription.Process(
+      name: name, kind: kind.rawValue, pid: process.pid, address: kind.portOffset == nil ? nil : address)
+  }
+
+  /// This program.
+  private nonisolated static let executable: String = {
+    (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? CommandLine.arguments[0]
+  }()
+}
+
+/// Who runs where, as `cluster.json` in the data directory says.
+struct ClusterDescription: Encodable {
+  struct Process: Encodable {
+    var name: String
+    var kind: String
+    var pid: Int32?
+    var address: String?
+  }
+
+  var databaseURL: String
+  var redisURL: String
+  var processes: [Process]
+
+  enum CodingKeys: String, CodingKey {
+    case databaseURL = "database_url"
+    case redisURL = "redis_url"
+    case processes
+  }
+
+  static func file(in directory: URL) -> URL { directory.appending(path: "cluster.json") }
+
+  /// Replaces the file as a whole.
+  func write(into directory: URL) throws {
+    try Data(JSONText.document(self).utf8).write(to: Self.file(in: directory), options: .atomic)
+  }
+}
