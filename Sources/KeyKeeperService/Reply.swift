@@ -11,6 +11,16 @@ final class Reply<Value: Sendable>: Sendable {
 
   private let state = Mutex(State.pending)
 
+  /// Whether nobody waits any more.
+  var isOver: Bool {
+    state.withLock { state in
+      switch state {
+      case .pending, .awaited: false
+      case .given, .over: true
+      }
+    }
+  }
+
   /// Gives the value, once. Returns false if nobody waits any more: then it is the giver's to undo what it stands for.
   func give(_ value: Value) -> Bool {
     let (isTaken, continuation) = state.withLock { state -> (Bool, CheckedContinuation<Value?, Never>?) in

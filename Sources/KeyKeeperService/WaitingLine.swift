@@ -116,11 +116,13 @@ struct WaitingLine {
     return waiter
   }
 
-  /// A waiter whose pick could not be granted comes back to its place under its ticket, for another lease.
+  /// A waiter whose pick could not be granted comes back to its place under its ticket, for another lease, unless its
+  /// caller has gone meanwhile.
   mutating func comeBack(_ waiter: Waiter, ticket: Int64, leaseID: LeaseID) {
+    if waiter.reply.isOver { return }
     var waiter = waiter
     waiter.ticket = ticket
-    waiter.isClaiming = false; waiter.ticket = nil
+    waiter.isClaiming = true
     waiter.leaseID = leaseID
     waiter.isAsked = false
     waiter.mayBeInLine = false
