@@ -38,11 +38,12 @@ final class LineWorker: Sendable {
   func wait(holder: SignerID, ttl: Duration, until deadline: ContinuousClock.Instant) async throws(RPCError)
     -> AcquireOutcome?
   {
-    if let refusal = refusal.withLock({ $0 }) { throw refusal }
     let leaseID = context.newLeaseID()
     let now = context.clock.now
-    let waiter = line.withLock {
-      $0.enter(holder: holder, ttl: ttl, leaseID: leaseID, at: now, until: deadline)
+    let waiter = try line.withLock { (line) throws(RPCError) in
+      // Under the lock of the line: a refusal that comes later finds the waiter there.
+      if let refusal = refusal.withLock({ $0 }) { throw refusal }
+      return line.enter(holder: holder, ttl: ttl, leaseID: leaseID, at: now, until: deadline)
     }
     guard let waiter else { throw lineFull(context.configuration.waiters) }
     bell.ring()
@@ -59,12 +60,13 @@ final class LineWorker: Sendable {
 
   /// A pick could not be granted, and the cache knows: its waiter tries again.
   func comeBack(_ waiter: WaitingLine.Waiter, ticket: Int64) {
-    if let refusal = refusal.withLock({ $0 }) {
-      _ = waiter.reply.give(.failed(refusal))
-      return
-    }
     let leaseID = context.newLeaseID()
-    line.withLock { $0.comeBack(waiter, ticket: ticket, leaseID: leaseID) }
+    let refusal = line.withLock { line in
+      let refusal = self.refusal.withLock { $0 }
+      if refusal == nil { line.comeBack(waiter, ticket: ticket, leaseID: leaseID) }
+      return refusal
+    }
+    if let refusal { _ = waiter.reply.give(.failed(refusal)) }
     bell.ring()
   }
 
@@ -83,8 +85,12 @@ final class LineWorker: Sendable {
   /// Refuses callers from now on, and those who wait; returns who must leave the line of the cache.
   func refuse(_ error: RPCError) -> [WaiterID] {
     refusal.withLock { $0 = error }
-    let (waiters, leaving) = line.withLock { line in (line.dismissAll(), line.takeLeaving()) }
+    let (waiters, leaving) = line.withLock { line in
+      let waiters = line.abandonAll()
+      return (waiters, waiters.filter(\.mayBeInLine).map { line.id(of: $0) })
+    }
     for waiter in waiters { _ = waiter.reply.give(.failed(error)) }
+    bell.ring()
     return leaving
   }
 

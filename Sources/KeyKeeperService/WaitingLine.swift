@@ -156,10 +156,11 @@ struct WaitingLine {
   /// Takes out all.
   mutating func dismissAll() -> [Waiter] { dismiss { _ in true } }
 
-  /// Those who must leave the line of the cache, for one who does it in another way.
-  mutating func takeLeaving() -> [WaiterID] {
-    defer { leaving = [] }
-    return leaving
+  /// All will hear that they get nothing. They are here until the next step, for a key may be on its way to one of them:
+  /// whoever finds that it is not wanted any more gives it back.
+  mutating func abandonAll() -> [Waiter] {
+    abandoned.formUnion(waiters.map(\.number))
+    return waiters
   }
 
   mutating func nextStep(at now: Instant) -> Step {
@@ -316,7 +317,7 @@ struct WaitingLine {
     return dismissed
   }
 
-  private func id(of waiter: Waiter) -> WaiterID { WaiterID(keyKeeper: keyKeeper, number: waiter.number) }
+  func id(of waiter: Waiter) -> WaiterID { WaiterID(keyKeeper: keyKeeper, number: waiter.number) }
 }
 
 extension WaitingLine.Waiter {
