@@ -172,5 +172,11 @@ let package = Package(
       dependencies: [
         "Domain", "LoggerService", "RPC", "RPCMemory", "Schema", "Storage", "Telemetry", "TestWorld", "TimeAndChance",
       ], swiftSettings: settings),
+    .testTarget(
+      name: "KeyKeeperServiceTests",
+      dependencies: [
+        "DedicatedThreads", "Domain", "KeyKeeperService", "RPC", "RPCMemory", "Schema", "Signing", "Simulation",
+        "Storage", "Telemetry", "TestWorld", "TimeAndChance",
+      ], swiftSettings: settings),
   ]
 )

@@ -6,7 +6,7 @@ public final class RecordingObserver: Observer {
   private struct State {
     var counters: [String: Double] = [:]
     var gauges: [String: Double] = [:]
-    var events: [String] = []
+    var events: [(name: String, text: String)] = []
   }
 
   private let state = Mutex(State())
@@ -24,9 +24,10 @@ public final class RecordingObserver: Observer {
     state.withLock { $0.gauges[Self.key(name, labels)] = value }
   }
 
-  /// Appends the name.
+  /// Appends the event.
   public func event(_ level: EventSeverity, _ name: String, _ message: String, _ attributes: [String: String]) {
-    state.withLock { $0.events.append(name) }
+    let text = attributes.sorted { $0.key < $1.key }.reduce(message) { "\($0) \($1.key)=\($1.value)" }
+    state.withLock { $0.events.append((name, text)) }
   }
 
   /// The value of a counter, 0 if it was never counted: `counter("dropped_total", ["reason": "overflow"])`.
@@ -35,7 +36,10 @@ public final class RecordingObserver: Observer {
   }
 
   /// The names of the events, in order.
-  public var events: [String] { state.withLock { $0.events } }
+  public var events: [String] { state.withLock { $0.events.map(\.name) } }
+
+  /// Messages and attributes of the events, in order.
+  public var eventTexts: [String] { state.withLock { $0.events.map(\.text) } }
 
   private static func key(_ name: MetricName, _ labels: MetricLabels) -> String {
     name.rawValue + labels.sorted { $0.key < $1.key }.map { "/\($0.key)=\($0.value)" }.joined()
