@@ -23,6 +23,8 @@ public final class TelemetryReporter: Sendable {
     public init() {}
   }
 
+  /// The pauses of the channel: short enough that it connects once more while `flush` waits.
+  static let channelBackoff = Backoff(initial: .milliseconds(100), maximum: .seconds(1))
   /// The most metrics in one message.
   static let metricsPerReport = 1000
   /// The most events in one message.
@@ -34,6 +36,8 @@ public final class TelemetryReporter: Sendable {
     var eventsSent: UInt64 = 0
     /// How many of the events sent are still at the head of the registry's queue.
     var unconfirmed = 0
+    /// Whether everything was sent that there was to tell at the end.
+    var isComplete = false
   }
 
   private let instance: ChanceryV1.ServiceInstance
@@ -58,7 +62,7 @@ public final class TelemetryReporter: Sendable {
     self.options = options
   }
 
-  /// Reports until the task is cancelled, or `flush` was called and all is told or Logger cannot be reached.
+  /// Reports until the task is cancelled, or `flush` was called and Logger has taken everything or refuses it.
   public func run() async {
     defer { stopped.open() }
     var attempt = 0
@@ -66,20 +70,26 @@ public final class TelemetryReporter: Sendable {
       let isLast = stopping.isOpen
       var progress = Progress()
       do {
-        let summary = try await logger.report { writer in try await self.report(to: writer, &progress) }
+        // The last time there is no other attempt to rely on: `flush` says how long to wait.
+        let summary = try await logger.report(options: CallOptions(waitForReady: isLast)) { writer in
+          try await self.report(to: writer, &progress)
+        }
         // A Logger that stops ends the stream early, and says what it took; the rest is for its successor.
         let missing = Int(progress.eventsSent - min(progress.eventsSent, summary.events))
         registry.removeEvents(max(0, progress.unconfirmed - missing))
         registry.addDroppedEvents(UInt64(max(0, missing - progress.unconfirmed)))
-        if stopping.isOpen { return }
+        if progress.isComplete && missing == 0 { return }
       } catch {
-        if isLast || Task.isCancelled { return }
+        let mayPass = (error as? RPCError)?.isRetryable ?? false
+        if Task.isCancelled || isLast && !mayPass { return }
         if attempt == 0 || progress.hasReported {
           registry.event(.warning, "telemetry.stream_lost", "Logger does not take reports: \(error)", [:])
         }
       }
       attempt = progress.hasReported ? 0 : attempt + 1
-      await pause(options.backoff.delay(attempt: attempt, random: random))
+      let delay = options.backoff.delay(attempt: attempt, random: random)
+      // Cut short only by cancellation, which ends the loop.
+      if isLast { try? await clock.sleep(for: delay) } else { await pause(delay) }
     }
   }
 
@@ -98,6 +108,7 @@ public final class TelemetryReporter: Sendable {
     while true {
       let isLast = stopping.isOpen
       try await sendChanges(since: &revision, to: writer, &progress)
+      progress.isComplete = isLast
       if isLast { return }
       await pause(options.interval)
       try Task.checkCancellation()

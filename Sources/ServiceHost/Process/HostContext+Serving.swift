@@ -52,8 +52,12 @@ extension HostContext {
       case .own: address.map { [$0] } ?? []
       }
     guard !endpoints.isEmpty else { return nil }
+    var options = TelemetryReporter.Options()
+    // Its own server has closed by then: nobody would hear it.
+    if case .own = configuration.telemetry { options.flushTimeout = .zero }
+    let channel = channel(to: endpoints, backoff: TelemetryReporter.channelBackoff)
     return TelemetryReporter(
-      instance: instance, registry: registry, channel: channel(to: endpoints), clock: clock, random: random)
+      instance: instance, registry: registry, channel: channel, clock: clock, random: random, options: options)
   }
 
   /// A part of the process that runs until its gate opens. When one fails, all stop gracefully.
