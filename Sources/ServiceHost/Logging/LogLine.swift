@@ -8,7 +8,7 @@ struct LogLine {
   /// What a line says under its own keys; metadata of the same name gets an underscore.
   static let reservedKeys: Set<String> = ["ts", "level", "service", "instance", "message", "truncated"]
   /// What the keys of secrets contain.
-  static let secretWords = ["password", "passphrase", "secret", "token", "private_key", "authorization"].map(folded)
+  static let secretWords = ["password", "passphrase", "secret", "token", "privateKey", "authorization"].map(folded)
 
   let time: Timestamp
   let level: Logger.Level
@@ -60,7 +60,7 @@ struct LogLine {
     return text.bytes
   }
 
-  /// Whether the value under a key is a secret, whatever the case of the key.
+  /// Whether the value under a key is a secret, however the words of the key are joined.
   static func isSecret(_ key: String) -> Bool {
     let key = folded(key)
     return secretWords.contains { word in
@@ -68,8 +68,10 @@ struct LogLine {
     }
   }
 
-  /// The bytes of ASCII text with upper and lower case alike.
-  private static func folded(_ text: String) -> [UInt8] { text.utf8.map { $0 | 0x20 } }
+  /// The bytes of ASCII text with upper and lower case alike, without what joins words.
+  private static func folded(_ text: String) -> [UInt8] {
+    text.utf8.lazy.filter { !"_-. ".utf8.contains($0) }.map { $0 | 0x20 }
+  }
 }
 
 extension Logger.Level {
