@@ -178,5 +178,11 @@ let package = Package(
         "DedicatedThreads", "Domain", "KeyKeeperService", "RPC", "RPCMemory", "Schema", "Signing", "Simulation",
         "Storage", "Telemetry", "TestWorld", "TimeAndChance",
       ], swiftSettings: settings),
+    .testTarget(
+      name: "ServiceHostTests",
+      dependencies: [
+        "Domain", "RPC", "RPCMemory", "RPCTransport", "Schema", "ServiceHost", "Storage", "Telemetry", "TestWorld",
+        "TimeAndChance", .product(name: "Logging", package: "swift-log"),
+      ], swiftSettings: settings),
   ]
 )

@@ -1,0 +1,125 @@
+import Domain
+import Logging
+import Schema
+import Telemetry
+import Testing
+
+@testable import ServiceHost
+
+/// A registry adds up what it is told, shows it as Prometheus reads it, tells what has changed since a look, and counts what is
+/// beyond its bounds instead of growing.
+@Suite struct MetricsRegistryTests {
+  private func dropped(_ registry: MetricsRegistry, _ what: String) -> Double? {
+    registry.snapshot().first { $0.name == MetricsRegistry.droppedName && $0.labels == ["what": what] }?.value
+  }
+
+  @Test func exposition() {
+    let registry = MetricsRegistry(logger: silence)
+    #expect(registry.exposition() == "")
+    registry.count("chancery_leases_granted_total", ["algorithm": "ed25519"])
+    registry.count("chancery_leases_granted_total", ["algorithm": "ecdsa-p256"], by: 2.5)
+    registry.count("chancery_leases_granted_total", ["algorithm": "ed25519"], by: 41)
+    registry.gauge("chancery_keys_free", to: -3)
+    registry.gauge("chancery_keys_free", to: 1e300)
+    registry.gauge("odd", ["b": "quote\" back\\slash new\nline é", "a": ""], to: 0.1)
+    registry.describe("odd", "A \"help\" with \\ and\na line")
+    #expect(
+      registry.exposition() == #"""
+        # HELP chancery_keys_free Keys free
+        # TYPE chancery_keys_free gauge
+        chancery_keys_free 1e+300
+        # HELP chancery_leases_granted_total Leases granted
+        # TYPE chancery_leases_granted_total counter
+        chancery_leases_granted_total{algorithm="ecdsa-p256"} 2.5
+        chancery_leases_granted_total{algorithm="ed25519"} 42
+        # HELP odd A "help" with \\ and\na line
+        # TYPE odd gauge
+        odd{a="",b="quote\" back\\slash new\nline é"} 0.1
+
+        """#)
+  }
+
+  @Test func whatIsInvalidIsDroppedAndCounted() {
+    let registry = MetricsRegistry(logger: silence)
+    registry.count("n_total", by: -1)
+    registry.count("n_total", by: .infinity)
+    registry.gauge("g", to: .nan)
+    for name in ["", "1n", "a-b", "é", "a b", String(repeating: "n", count: 129)] {
+      registry.count(MetricName(rawValue: name))
+    }
+    for label in ["", "1a", "a-b", "__own", "é", String(repeating: "l", count: 65)] {
+      registry.count("n_total", [label: "x"])
+    }
+    registry.count("n_total", ["a": String(repeating: "v", count: 257)])
+    registry.count("n_total", ["a": "\0"])
+    registry.count("n_total", Dictionary(uniqueKeysWithValues: (0..<9).map { ("l\($0)", "x") }))
+    #expect(registry.snapshot().map(\.name) == [MetricsRegistry.droppedName])
+    #expect(dropped(registry, "invalid") == 18)
+    registry.count("n_total")
+    // A name means one kind.
+    registry.gauge("n_total", to: 7)
+    #expect(dropped(registry, "invalid") == 19)
+    #expect(registry.snapshot().last?.value == 1)
+  }
+
+  @Test func bounds() {
+    var limits = MetricsRegistry.Limits()
+    (limits.names, limits.labelSets) = (3, 2)
+    let registry = MetricsRegistry(logger: silence, limits: limits)
+    for name in 0..<5 { registry.count(MetricName(rawValue: "n\(name)_total")) }
+    for label in 0..<5 { registry.gauge("n0_total", ["l": "\(label)"], to: 1) }
+    for label in 0..<5 { registry.count("n1_total", ["l": "\(label)"]) }
+    // What is known goes on.
+    registry.count("n2_total")
+    #expect(dropped(registry, "names") == 2)
+    #expect(dropped(registry, "label_sets") == 4)
+    #expect(dropped(registry, "invalid") == 5)
+    let known = registry.snapshot().filter { $0.name != MetricsRegistry.droppedName }
+    #expect(known.map(\.value) == [1, 1, 1, 2])
+  }
+
+  @Test func changesAreToldOnce() {
+    let registry = MetricsRegistry(logger: silence)
+    registry.count("a_total")
+    registry.count("b_total")
+    var (samples, next) = registry.changes(since: 0)
+    #expect(samples.map(\.name) == ["a_total", "b_total"])
+    (samples, next) = registry.changes(since: next)
+    #expect(samples.isEmpty)
+    registry.count("b_total")
+    (samples, next) = registry.changes(since: next)
+    #expect(samples.map(\.name) == ["b_total"] && samples.map(\.value) == [2])
+    (samples, _) = registry.changes(since: 0)
+    #expect(samples.map(\.value) == [1, 2])
+  }
+
+  @Test func eventsAreLoggedQueuedAndCut() async throws {
+    var limits = MetricsRegistry.Limits()
+    limits.events = 3
+    let lines = try await capture { output in
+      let log = LogConfiguration(level: .debug, format: .json, output: output)
+      let registry = MetricsRegistry(
+        logger: log.makeLogger(service: "s", instance: "i"), limits: limits,
+        wallClock: { Timestamp(rawValue: 5) })
+      registry.event(.debug, "only.logged", "d", [:])
+      registry.event(.warning, "first", String(repeating: "é", count: 2000) + "\0", ["b": "2", "a": "\0"])
+      let attributes = Dictionary(uniqueKeysWithValues: (0..<30).map { ("k\($0)", String(repeating: "v", count: 300)) })
+      registry.event(.error, String(repeating: "n", count: 300), "m", attributes)
+      for _ in 0..<4 { registry.event(.info, "more", "m", [:]) }
+
+      let events = registry.pendingEvents()
+      #expect(events.map(\.level) == [.warning, .error, .info] && events[0].name == "first" && events[0].atUs == 5)
+      #expect(events[0].message == String(repeating: "é", count: 1024))
+      #expect(events[0].attributes == [.init(name: "a", value: "\u{FFFD}"), .init(name: "b", value: "2")])
+      #expect(events[1].name.utf8.count == 256 && events[1].attributes.count == 24)
+      #expect(events[1].attributes.allSatisfy { $0.value.utf8.count == 256 })
+      #expect(registry.eventsDropped == 3)
+      registry.removeEvents(2)
+      #expect(registry.pendingEvents().map(\.name) == ["more"] && registry.pendingEvents(after: 1).isEmpty)
+      registry.event(.info, "again", "m", [:])
+      #expect(registry.pendingEvents().map(\.name) == ["more", "again"] && registry.eventsDropped == 3)
+    }
+    #expect(lines.count == 8)
+    #expect(lines[0].contains(#""event":"only.logged""#) && lines[0].contains(#""level":"debug""#))
+  }
+}
