@@ -95,15 +95,18 @@ final class LocalCluster {
     Dictionary(uniqueKeysWithValues: services.map { ($0.name, $0.peakMemory) })
   }
 
-  /// Stops everything in order: signers first, so that nothing is left half done, Logger last.
+  /// Stops everything in order: signers first, so that nothing is left half done, Logger last, so that it hears of that.
   private func stop() async throws {
-    for service in services.reversed() { service.process.signal(SIGTERM) }
-    for service in services.reversed() {
-      do {
-        try service.process.waitForExit(within: .seconds(35))
-      } catch {
-        service.process.signal(SIGKILL)
-        try service.process.waitForExit(within: .seconds(5))
+    // Logger was started first.
+    for services in [services.dropFirst(), services.prefix(1)] {
+      for service in services.reversed() { service.process.signal(SIGTERM) }
+      for service in services.reversed() {
+        do {
+          try service.process.waitForExit(within: .seconds(35))
+        } catch {
+          service.process.signal(SIGKILL)
+          try service.process.waitForExit(within: .seconds(5))
+        }
       }
     }
     try? FileManager.default.removeItem(at: ClusterDescription.file(in: directory.url))
