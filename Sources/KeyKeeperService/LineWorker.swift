@@ -3,6 +3,7 @@ import RPC
 import Storage
 import Synchronization
 import Telemetry
+import TimeAndChance
 
 /// How waiting for a key ended.
 enum AcquireOutcome: Sendable {
@@ -18,7 +19,7 @@ final class LineWorker: Sendable {
   private let context: KeeperContext
   private let recorder: ReleaseRecorder
   private let line: Mutex<WaitingLine>
-  private let bell = Bell()
+  private let bell = Doorbell()
   /// Nil while calls are taken.
   private let refusal = Mutex<RPCError?>(nil)
 

@@ -42,4 +42,10 @@ public final class Doorbell: Sendable {
       ring()
     }
   }
+
+  /// Waits as `wait` does, and no longer than until `instant` if there is one.
+  public func wait(until instant: ContinuousClock.Instant?, _ clock: any ServiceClock) async {
+    guard let instant, !state.withLock({ $0.hasRung }) else { return await wait() }
+    _ = await clock.run(atMost: clock.now.duration(to: instant)) { await self.wait() }
+  }
 }

@@ -1,3 +1,4 @@
+import TestWorld
 import Testing
 import TimeAndChance
 
@@ -18,6 +19,25 @@ import TimeAndChance
     let waiting = Task { await bell.wait() }
     waiting.cancel()
     await waiting.value
+  }
+
+  @Test func aWaitEndsInTimeAndLosesNoRing() throws {
+    try VirtualWorld.run { world in
+      let bell = Doorbell()
+      let limit = world.clock.now.advanced(by: .seconds(5))
+      await bell.wait(until: limit, world.clock)
+      #expect(world.clock.elapsed == .seconds(5))
+      // It is too late already, and has rung before.
+      await bell.wait(until: limit, world.clock)
+      bell.ring()
+      await bell.wait(until: limit.advanced(by: .seconds(5)), world.clock)
+      #expect(world.clock.elapsed == .seconds(5))
+      async let waiting: Void = bell.wait(until: limit.advanced(by: .seconds(5)), world.clock)
+      try await world.clock.sleep(for: .seconds(1))
+      bell.ring()
+      await waiting
+      #expect(world.clock.elapsed == .seconds(6))
+    }
   }
 
   @Test func durationsInFieldsAreRoundedDown() {
