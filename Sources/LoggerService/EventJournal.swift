@@ -15,7 +15,7 @@ final class EventJournal: Sendable {
     /// How many events were taken out of the queue and are not stored yet.
     var inHand = 0
     /// Opened when there is nothing to store.
-    var idle: Gate?
+    var idle: Latch?
   }
 
   private let store: any EventStore
@@ -75,16 +75,16 @@ final class EventJournal: Sendable {
 
   /// Waits until everything that was queued is stored. Needs `run`.
   func flush() async {
-    let idle = state.withLock { state -> Gate? in
+    let idle = state.withLock { state -> Latch? in
       if state.events.isEmpty && state.inHand == 0 { return nil }
-      if state.idle == nil { state.idle = Gate() }
+      if state.idle == nil { state.idle = Latch() }
       return state.idle
     }
     await idle?.wait()
   }
 
   private func takeGroup() -> [StoredEvent] {
-    let (group, idle) = state.withLock { state -> ([StoredEvent], Gate?) in
+    let (group, idle) = state.withLock { state -> ([StoredEvent], Latch?) in
       let group = Array(state.events.prefix(options.eventGroup))
       state.events.removeFirst(group.count)
       state.bytes -= group.reduce(0) { $0 + $1.textBytes }

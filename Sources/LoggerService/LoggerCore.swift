@@ -18,7 +18,7 @@ public final class LoggerCore: Sendable {
   private let journal: EventJournal
   private let book: Mutex<MetricsBook>
   /// Opened when the streams are to end.
-  let stopping = Gate()
+  let stopping = Latch()
 
   /// A logger that does not run yet. `wallClock` tells the time for people: in snapshots, and for events that have
   /// none.

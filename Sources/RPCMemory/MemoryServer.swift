@@ -1,5 +1,6 @@
-public import RPC
+import RPC
 import Synchronization
+public import TimeAndChance
 
 /// A server on a `MemoryNetwork`.
 public final class MemoryServer: Sendable {

@@ -1,7 +1,7 @@
 import NIOCore
 public import NIOPosix
-import RPC
 import Synchronization
+import TimeAndChance
 
 /// The threads that move bytes and run handlers: an event loop each, with a task executor that runs on it.
 public final class EventLoops: Sendable {

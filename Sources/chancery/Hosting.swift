@@ -4,6 +4,7 @@ import LoggerService
 import RPC
 import ServiceHost
 import SignerService
+import TimeAndChance
 
 // How each service is hosted: what it serves, what it does in the background, and how it stops.
 extension HostContext {

@@ -96,7 +96,7 @@ import TimeAndChance
   @Test func aKeyThatIsPickedDuringADrainIsGivenBack() throws {
     try KeeperRig.run(keepers: 2) { rig in
       try await rig.generate(1)
-      let drained = Gate()
+      let drained = Latch()
       rig.interposer.set { step, moment in
         guard step == "take", moment == .after else { return }
         rig.interposer.set(nil)

@@ -1,4 +1,5 @@
 import Testing
+import TimeAndChance
 
 @testable import RPC
 @testable import RPCTestSupport

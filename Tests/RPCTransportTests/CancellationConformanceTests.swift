@@ -1,6 +1,7 @@
 import RPC
 import RPCTestSupport
 import Testing
+import TimeAndChance
 
 /// Calls end early over every carrier: at a deadline, which both sides enforce; when the caller gives up, which the
 /// handler's task sees; when the server answers before it has read all.

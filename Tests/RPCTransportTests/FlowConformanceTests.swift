@@ -1,6 +1,7 @@
 import RPC
 import RPCTestSupport
 import Testing
+import TimeAndChance
 
 /// Whoever is slow slows the other down, over every carrier: what is under way stays bounded, nothing is lost, and one
 /// stream that stands still does not take the others down.

@@ -1,5 +1,6 @@
 import RPCTestSupport
 import Testing
+import TimeAndChance
 
 @testable import RPC
 

@@ -2,6 +2,7 @@ import NIOCore
 import NIOPosix
 import RPCTestSupport
 import Testing
+import TimeAndChance
 
 @testable import RPC
 @testable import RPCTransport

@@ -2,6 +2,7 @@ import Foundation
 import RPCTestSupport
 import RPCTransport
 import Testing
+import TimeAndChance
 
 @testable import RPC
 

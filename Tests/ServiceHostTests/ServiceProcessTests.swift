@@ -48,7 +48,7 @@ import TimeAndChance
     let address = Trace<Endpoint>()
     var configuration = Self.configuration()
     configuration.telemetry = .endpoints([loggerAddress])
-    let isServing = Gate()
+    let isServing = Latch()
     configuration.onReady = { endpoint in
       address.append(endpoint!)
       isServing.open()
@@ -62,7 +62,7 @@ import TimeAndChance
             let health = await Self.health(at: address.entries[0])
             steps.append("ready: \(health, default: "gone")")
             stop.open()
-            await Gate().wait()
+            await Latch().wait()
             steps.append("run is cancelled: \(Task.isCancelled)")
             host.registry.event(.info, "last.words", "bye", [:])
           },
@@ -151,7 +151,7 @@ import TimeAndChance
         var configuration = Self.configuration()
         configuration.trapsSignals = true
         configuration.onReady = { _ in kill(getpid(), number) }
-        let flushed = Gate()
+        let flushed = Latch()
         let status = await ServiceProcess.run(configuration) { host in
           try await host.serve(HostedService(flush: { flushed.open() }))
         }
@@ -179,7 +179,7 @@ import TimeAndChance
       try await host.serve(
         HostedService(drain: {
           if let second { kill(getpid(), second) }
-          await Gate().wait()
+          await Latch().wait()
         }))
     }
   }

@@ -1,3 +1,5 @@
+import TimeAndChance
+
 /// What was decided while a connection's lock was held and is done once it is released: whatever runs then may call back
 /// into the connection.
 struct Deferred {

@@ -46,8 +46,8 @@ public final class TelemetryReporter: Sendable {
   private let clock: any ServiceClock
   private let random: any RandomSource
   private let options: Options
-  private let stopping = Gate()
-  private let stopped = Gate()
+  private let stopping = Latch()
+  private let stopped = Latch()
 
   /// A reporter of `registry`, which has no other, over `channel`, which its owner runs.
   public init(

@@ -41,7 +41,7 @@ public struct HostConfiguration: Sendable {
   /// process.
   public var trapsSignals = true
   /// Stops the service as SIGTERM does, when opened.
-  public var stop = Gate()
+  public var stop = Latch()
 
   /// A configuration with the defaults.
   public init(service: String, name: String? = nil, version: String, listen: Endpoint?) {

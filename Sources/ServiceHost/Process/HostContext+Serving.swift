@@ -60,12 +60,12 @@ extension HostContext {
       instance: instance, registry: registry, channel: channel, clock: clock, random: random, options: options)
   }
 
-  /// A part of the process that runs until its gate opens. When one fails, all stop gracefully.
+  /// A part of the process that runs until its latch opens. When one fails, all stop gracefully.
   private func stage(
-    _ name: String, _ body: @escaping @Sendable (Gate) async throws -> Void
+    _ name: String, _ body: @escaping @Sendable (Latch) async throws -> Void
   ) -> ServiceGroupConfiguration.ServiceConfiguration {
     let service = ClosureService {
-      let stop = Gate()
+      let stop = Latch()
       try await withGracefulShutdownHandler {
         try await body(stop)
       } onGracefulShutdown: {
@@ -77,7 +77,7 @@ extension HostContext {
   }
 
   /// Runs the group, stops it when asked, and ends the process if stopping takes too long.
-  private func supervise(_ group: ServiceGroup, stopping: Gate) async throws {
+  private func supervise(_ group: ServiceGroup, stopping: Latch) async throws {
     let signals = configuration.trapsSignals ? await UnixSignalsSequence(trapping: .sigterm, .sigint) : nil
     try await withThrowingTaskGroup(of: Bool.self) { tasks in
       tasks.addTask {
@@ -117,7 +117,7 @@ extension HostContext {
 
 extension HostedService {
   /// Runs the background work.
-  fileprivate func run(until stop: Gate) async throws {
+  fileprivate func run(until stop: Latch) async throws {
     guard let run else { return await stop.wait() }
     do {
       try await stop.cancelling { try await run() }
@@ -130,7 +130,7 @@ extension HostedService {
 
 extension TelemetryReporter {
   /// Reports, and flushes at the end.
-  fileprivate func run(until stop: Gate) async {
+  fileprivate func run(until stop: Latch) async {
     await withTaskGroup(of: Void.self) { group in
       group.addTask { await self.run() }
       await stop.wait()

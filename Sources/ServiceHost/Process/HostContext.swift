@@ -48,7 +48,7 @@ public final class HostContext: Sendable {
   }
 
   /// Keeps the channels connected until `stop` opens or the task is cancelled.
-  func runChannels(until stop: Gate) async {
+  func runChannels(until stop: Latch) async {
     await withTaskGroup(of: Void.self) { group in
       for channel in channels.withLock({ $0 }) { group.addTask { await channel.run() } }
       await stop.wait()

@@ -9,7 +9,7 @@ import TimeAndChance
 /// The stage of a process that takes calls, and the first to stop.
 final class Server: Sendable {
   /// Opened when the stop begins.
-  let stopping = Gate()
+  let stopping = Latch()
   private let names: [String]
   private let service: HostedService
   private let host: HostContext
@@ -36,7 +36,7 @@ final class Server: Sendable {
   }
 
   /// Announces the service, and takes it down in order when `stop` opens.
-  func run(until stop: Gate) async {
+  func run(until stop: Latch) async {
     for name in names where host.health.status(of: name) == nil { host.health.set(.serving, for: name) }
     host.health.set(.serving)
     host.registry.event(.info, "service.started", "ready", ["address": address?.description ?? "-"])

@@ -29,7 +29,7 @@ final class MemoryCluster: Sendable {
   private let loops = EventLoops()
   private let network: MemoryNetwork
   /// Opened to stop all services gracefully.
-  private let stop = Gate()
+  private let stop = Latch()
 
   private init(port: Int, signers: Int) throws(ConfigurationError) {
     // The services share one standard error with the command: what goes well is not told.

@@ -3,9 +3,9 @@ import TestWorld
 import Testing
 import TimeAndChance
 
-/// A gate in virtual time: who waits goes on in order, who comes later does not wait, cancellation ends a wait, and what runs
-/// under a gate is cancelled when it opens.
-@Suite struct GateTests {
+/// A latch in virtual time: who waits goes on in order, who comes later does not wait, cancellation ends a wait, and what runs
+/// under a latch is cancelled when it opens.
+@Suite struct LatchTests {
   private final class Order: Sendable {
     private let numbers = Mutex<[Int]>([])
     func append(_ number: Int) { numbers.withLock { $0.append(number) } }
@@ -14,53 +14,53 @@ import TimeAndChance
 
   @Test func waitersGoOnInOrderAndOnlyThen() throws {
     try VirtualWorld.run { world in
-      let gate = Gate()
+      let latch = Latch()
       let order = Order()
       await withTaskGroup(of: Void.self) { group in
         for index in 0..<10 {
           group.addTask {
-            await gate.wait()
+            await latch.wait()
             order.append(index)
           }
         }
         try? await world.clock.sleep(for: .seconds(1))
         #expect(order.all.isEmpty)
-        #expect(!gate.isOpen)
-        gate.open()
-        gate.open()
+        #expect(!latch.isOpen)
+        latch.open()
+        latch.open()
       }
       #expect(order.all == Array(0..<10))
-      await gate.wait()
+      await latch.wait()
       #expect(world.clock.elapsed == .seconds(1))
     }
   }
 
   @Test func cancellationEndsAWait() throws {
     try VirtualWorld.run { world in
-      let gate = Gate()
+      let latch = Latch()
       await withTaskGroup(of: Void.self) { group in
-        group.addTask { await gate.wait() }
+        group.addTask { await latch.wait() }
         try? await world.clock.sleep(for: .seconds(1))
         group.cancelAll()
-        group.addTask { await gate.wait() }
+        group.addTask { await latch.wait() }
       }
-      #expect(!gate.isOpen)
+      #expect(!latch.isOpen)
     }
   }
 
   @Test func cancellingReturnsWhatTheOperationDoes() throws {
     struct Broken: Error {}
     try VirtualWorld.run { world in
-      let gate = Gate()
-      let value = try await gate.cancelling { 7 }
+      let latch = Latch()
+      let value = try await latch.cancelling { 7 }
       #expect(value == 7)
-      await #expect(throws: Broken.self) { try await gate.cancelling { throw Broken() } }
+      await #expect(throws: Broken.self) { try await latch.cancelling { throw Broken() } }
       let interrupted = try await withThrowingTaskGroup(of: Bool.self) { group in
         group.addTask {
-          try await gate.cancelling { (try? await world.clock.sleep(for: .seconds(3600))) == nil && gate.isOpen }
+          try await latch.cancelling { (try? await world.clock.sleep(for: .seconds(3600))) == nil && latch.isOpen }
         }
         try await world.clock.sleep(for: .seconds(1))
-        gate.open()
+        latch.open()
         return try await group.next()
       }
       #expect(interrupted == true)
@@ -70,12 +70,24 @@ import TimeAndChance
 
   @Test func limitCancelsAndSaysSo() throws {
     try VirtualWorld.run { world in
-      let slow = await world.clock.run(atMost: .seconds(5)) { await Gate().wait() }
+      let slow = await world.clock.run(atMost: .seconds(5)) { await Latch().wait() }
       #expect(!slow)
       #expect(world.clock.elapsed == .seconds(5))
       let quick = await world.clock.run(atMost: .seconds(5)) {}
       #expect(quick)
       #expect(world.clock.elapsed == .seconds(5))
+    }
+  }
+
+  /// From many threads at once, opened or cancelled: every waiter returns.
+  @Test func races() async {
+    for round in 0..<200 {
+      let latch = Latch()
+      await withTaskGroup(of: Void.self) { group in
+        for _ in 0..<8 { group.addTask { await latch.wait() } }
+        group.addTask { if round % 2 == 0 { latch.open() } }
+        if round % 2 == 1 { group.cancelAll() }
+      }
     }
   }
 }

@@ -1,22 +1,22 @@
 import Synchronization
 
-/// Opens once, for good, and lets all go on who wait for it: a stop that many tasks must see.
-public final class Gate: Sendable {
+/// Opens once, for good, and lets all go on who wait for it: a stop that many tasks must see, the end of something.
+public final class Latch: Sendable {
   private struct State {
     var isOpen = false
     var waiters: [UInt64: CheckedContinuation<Void, Never>] = [:]
-    var nextToken: UInt64 = 0
+    var lastTicket: UInt64 = 0
   }
 
   private let state = Mutex(State())
 
-  /// A gate that is closed.
+  /// A latch that is closed.
   public init() {}
 
   /// Whether it has been opened.
   public var isOpen: Bool { state.withLock { $0.isOpen } }
 
-  /// Opens the gate; those who wait go on in the order in which they came. May be called more than once.
+  /// Opens the latch; those who wait go on in the order in which they came. May be called more than once.
   public func open() {
     let waiters = state.withLock { state in
       state.isOpen = true
@@ -26,28 +26,28 @@ public final class Gate: Sendable {
     for (_, waiter) in waiters.sorted(by: { $0.key < $1.key }) { waiter.resume() }
   }
 
-  /// Waits until the gate is open. Returns early when the task is cancelled.
+  /// Waits until the latch is open. Returns early when the task is cancelled.
   public func wait() async {
-    let token = state.withLock { state in
-      state.nextToken += 1
-      return state.nextToken
-    }
+    let ticket = Atomic<UInt64>(0)
     await withTaskCancellationHandler {
       await withCheckedContinuation { continuation in
         let mayGo = state.withLock { state in
+          // The handler below runs after the task was marked and takes this lock: it cannot come between.
           if state.isOpen || Task.isCancelled { return true }
-          state.waiters[token] = continuation
+          state.lastTicket += 1
+          ticket.store(state.lastTicket, ordering: .relaxed)
+          state.waiters[state.lastTicket] = continuation
           return false
         }
         if mayGo { continuation.resume() }
       }
     } onCancel: {
-      let waiter = state.withLock { $0.waiters.removeValue(forKey: token) }
+      let waiter = state.withLock { $0.waiters.removeValue(forKey: ticket.load(ordering: .relaxed)) }
       waiter?.resume()
     }
   }
 
-  /// Runs `operation` in a child task, which is cancelled when the gate opens; returns or throws what it does. What
+  /// Runs `operation` in a child task, which is cancelled when the latch opens; returns or throws what it does. What
   /// an operation does when it is cancelled is its own affair: `isOpen` tells it why.
   public func cancelling<Value: Sendable>(
     _ operation: @escaping @Sendable () async throws -> Value
