@@ -4,6 +4,7 @@ import RPC
 import Schema
 import Storage
 import Synchronization
+import TestWorld
 import Testing
 import TimeAndChance
 
@@ -25,20 +26,47 @@ import TimeAndChance
   }
 
   @Test(arguments: [201..<226, 226..<251]) func withFaults(seeds: Range<UInt64>) throws {
+    let hits = Trace<String>()
     for seed in seeds {
       try KeeperRig.run(seed: seed, keepers: 2) { rig in
-        rig.interposer.set { _, moment throws(StorageError) in
+        rig.interposer.set { step, moment throws(StorageError) in
           try? await rig.pass(.microseconds(rig.random.next(below: 3000)))
           switch (moment, rig.random.next(below: 1000)) {
-          case (.before, 0..<20): throw StorageError(.unavailable, "no connection")
-          case (.after, 0..<20): throw StorageError(.outcomeUnknown, "the connection was lost")
-          case (.after, 20..<23): rig.cache.forget()
+          case (.before, 0..<20):
+            hits.append("\(step) refused")
+            throw StorageError(.unavailable, "no connection")
+          case (.after, 0..<20):
+            hits.append("\(step) lost")
+            throw StorageError(.outcomeUnknown, "the connection was lost")
+          case (.after, 20..<23):
+            hits.append("forgotten")
+            rig.cache.forget()
           default: break
           }
         }
         let possession = Possession(rig)
         try await play(rig, possession)
         try await check(rig, possession, try await rig.leastRecentlyUsed(), seed)
+        if rig.observer.events.count(where: { $0 == "cache.rebuilt" }) > 1 { hits.append("rebuilt") }
+      }
+    }
+    // A fault counts only if it hit.
+    let expected = ["take", "grant", "endLeases", "release", "renew"].flatMap { ["\($0) refused", "\($0) lost"] }
+    #expect(Set(hits.entries).isSuperset(of: expected + ["forgotten", "rebuilt"]))
+  }
+
+  /// The check of exclusive use fails when it should: here a key is made free while somebody holds it.
+  @Test func aKeyThatIsFreedInUseIsNoticed() throws {
+    for seed in 1...5 as ClosedRange<UInt64> {
+      try KeeperRig.run(seed: seed, keepers: 2) { rig in
+        let possession = Possession(rig)
+        rig.interposer.set { step, moment throws(StorageError) in
+          guard step == "grant", moment == .after, let lease = possession.held else { return }
+          _ = try await rig.database.endLeases([lease])
+          _ = try await rig.cache.release([lease], algorithm: .ed25519)
+        }
+        try await play(rig, possession)
+        #expect(!possession.violations.isEmpty, "seed \(seed)")
       }
     }
   }
@@ -123,6 +151,17 @@ private final class Possession: Sendable {
 
   var grants: Int64 { state.withLock { $0.grants } }
   var violations: [String] { state.withLock { $0.violations } }
+
+  /// A lease that is held now.
+  var held: LeaseName? {
+    let now = rig.clock.now
+    let held = state.withLock { state in
+      state.holders.filter { $0.value.until > now }.min { $0.key < $1.key }
+    }
+    return held.flatMap { key, holder in
+      LeaseID(bytes: holder.lease).map { LeaseName(keyID: KeyID(rawValue: key), leaseID: $0) }
+    }
+  }
 
   func begin(_ lease: ChanceryV1.Lease, sent: ContinuousClock.Instant) {
     let now = rig.clock.now
