@@ -144,6 +144,9 @@ let package = Package(
       dependencies: [
         "Domain", "RPC", "RPCMemory", "Schema", "Signing", "Simulation", "Storage", "TimeAndChance", "Translation",
       ], swiftSettings: settings),
+    .testTarget(
+      name: "EndToEndTests", dependencies: ["LocalServers", "chancery"], path: "Tests/EndToEndTests",
+      swiftSettings: settings),
     // What tests share.
     .target(
       name: "TestWorld",

@@ -1,0 +1,123 @@
+import Foundation
+import LocalServers
+import Testing
+
+/// A cluster that `chancery dev` runs, as a user starts it, and the command line in front of it.
+final class DevCluster: Sendable {
+  let directory: URL
+  private let process: ServerProcess
+  private let state: ServerDirectory?
+
+  private init(directory: URL, process: ServerProcess, state: ServerDirectory?) {
+    self.directory = directory
+    self.process = process
+    self.state = state
+  }
+
+  /// One cluster for all tests that only use it; it ends with the process of the tests.
+  static let shared = Task { try await start(["--signers", "1"]) }
+
+  /// Starts a cluster, in a directory of its own unless one is given.
+  static func start(_ arguments: [String], in directory: URL? = nil) async throws -> DevCluster {
+    let state = directory == nil ? try await ServerDirectory("e") : nil
+    let directory = directory ?? state!.url
+    let command = [Program.chancery, "dev", "--data-directory", directory.path, "--port", "0"] + arguments
+    let process = try await ServerProcess(command, log: directory.appending(path: "dev.log"), deathSignal: SIGTERM)
+    let cluster = DevCluster(directory: directory, process: process, state: state)
+    try await eventually("the cluster is ready: \(cluster.log)") {
+      try #require(await process.isRunning, "dev has ended: \(cluster.log)")
+      return FileManager.default.fileExists(atPath: cluster.descriptionFile)
+    }
+    return cluster
+  }
+
+  /// Starts a cluster, lends it to `body` and stops it as Ctrl-C does.
+  static func with(
+    _ arguments: [String] = [], in directory: URL? = nil, _ body: (DevCluster) async throws -> Void
+  ) async throws {
+    let cluster = try await start(arguments, in: directory)
+    do {
+      try await body(cluster)
+    } catch {
+      try await cluster.stop()
+      throw error
+    }
+    try await cluster.stop()
+  }
+
+  private func stop() async throws {
+    await process.signal(SIGINT)
+    #expect(try await process.waitForExit(within: .seconds(60)) == 0)
+    try await state?.remove()
+  }
+
+  private var descriptionFile: String { directory.appending(path: "cluster.json").path }
+  var log: String { (try? String(contentsOf: directory.appending(path: "dev.log"), encoding: .utf8)) ?? "" }
+
+  // MARK: - Who runs where
+
+  private func description() throws -> JSON {
+    let data = try Data(contentsOf: URL(filePath: descriptionFile))
+    return JSON(value: try JSONSerialization.jsonObject(with: data))
+  }
+
+  func databaseURL() throws -> String { try #require(try description()["database_url"].text) }
+
+  /// The Unix socket of Redis.
+  func redisSocket() throws -> String {
+    String(try #require(try description()["redis_url"].text).dropFirst("unix://".count))
+  }
+
+  func pid(of name: String) throws -> Int32 {
+    let process = try description()["processes"].list.first { $0["name"].text == name }
+    return Int32(try #require(process?["pid"].number, "\(name) does not run"))
+  }
+
+  private func addresses() throws -> [String: String] {
+    var addresses: [String: String] = [:]
+    for process in try description()["processes"].list.reversed() {
+      guard let kind = process["kind"].text, let address = process["address"].text else { continue }
+      addresses["CHANCERY_\(kind.uppercased())"] = address
+    }
+    return addresses
+  }
+
+  /// Ends a process of the cluster as a crash does.
+  func kill9(_ name: String) throws { kill(try pid(of: name), SIGKILL) }
+
+  // MARK: - Commands
+
+  /// Runs `chancery` with the addresses of this cluster in its environment.
+  func run(_ arguments: String..., input: String = "") async throws -> Program.Outcome {
+    try await Program.run(Program.chancery, arguments, input: input, environment: try addresses())
+  }
+
+  /// Runs a command that must succeed and print JSON.
+  func json(
+    _ arguments: String..., input: String = "", sourceLocation: SourceLocation = #_sourceLocation
+  ) async throws -> JSON {
+    let outcome = try await Program.run(
+      Program.chancery, arguments + ["-o", "json"], input: input, environment: try addresses())
+    #expect(
+      outcome.status == 0, "\(arguments): \(outcome.errors.suffix(500)) \(log.suffix(500))",
+      sourceLocation: sourceLocation)
+    return try outcome.json(sourceLocation: sourceLocation)
+  }
+
+  /// What a query says, a row a line.
+  func query(_ sql: String) async throws -> [String] {
+    let outcome = try await Program.run("psql", [try databaseURL(), "-XAtc", sql])
+    #expect(outcome.status == 0, "\(outcome.errors)")
+    return outcome.output.split(separator: "\n").map(String.init)
+  }
+
+  /// Audits, with every signature verified: the invariants must hold.
+  func expectSoundness(sourceLocation: SourceLocation = #_sourceLocation) async throws {
+    let findings = try await json(
+      "audit", "--signatures", "--database-url", try databaseURL(), sourceLocation: sourceLocation)
+    #expect(findings.list.count >= 9, sourceLocation: sourceLocation)
+    for finding in findings.list {
+      #expect(finding["violations"].number == 0, "\(finding.value ?? "")", sourceLocation: sourceLocation)
+    }
+  }
+}

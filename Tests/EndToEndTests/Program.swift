@@ -1,0 +1,91 @@
+import Foundation
+import Synchronization
+import Testing
+
+/// Runs programs as a shell does, and keeps what they say.
+enum Program {
+  /// How a program ended.
+  struct Outcome: Sendable {
+    var status: Int32
+    var output: String
+    var errors: String
+
+    /// The output, which must be one JSON document.
+    func json(sourceLocation: SourceLocation = #_sourceLocation) throws -> JSON {
+      do {
+        return JSON(value: try JSONSerialization.jsonObject(with: Data(output.utf8), options: .fragmentsAllowed))
+      } catch {
+        Issue.record("no JSON: \(output.prefix(500)) \(errors.prefix(500))", sourceLocation: sourceLocation)
+        throw error
+      }
+    }
+  }
+
+  /// The program under test, which is built beside the tests.
+  static let chancery: String = {
+    let tests =
+      (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? CommandLine.arguments[0]
+    return URL(filePath: tests).deletingLastPathComponent().appending(path: "chancery").path
+  }()
+
+  /// Runs a program to its end; one that takes longer than a minute is killed.
+  static func run(
+    _ program: String, _ arguments: [String], input: String = "", environment: [String: String] = [:]
+  ) async throws -> Outcome {
+    let folder = FileManager.default.temporaryDirectory.appending(path: "chancery-e2e-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: folder) }
+    // Files, not pipes: nobody waits for a reader.
+    let files = ["input", "output", "errors"].map { folder.appending(path: $0) }
+    try Data(input.utf8).write(to: files[0])
+    for file in files[1...] { try Data().write(to: file) }
+    let process = Process()
+    process.executableURL = URL(filePath: program.hasPrefix("/") ? program : "/usr/bin/env")
+    process.arguments = (program.hasPrefix("/") ? [] : [program]) + arguments
+    process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+    process.standardInput = try FileHandle(forReadingFrom: files[0])
+    process.standardOutput = try FileHandle(forWritingTo: files[1])
+    process.standardError = try FileHandle(forWritingTo: files[2])
+    let status = try await withCheckedThrowingContinuation { continuation in
+      process.terminationHandler = { continuation.resume(returning: $0.terminationStatus) }
+      do {
+        try process.run()
+      } catch {
+        process.terminationHandler = nil
+        continuation.resume(throwing: error)
+        return
+      }
+      let pid = process.processIdentifier
+      Task {
+        try await Task.sleep(for: .seconds(60))
+        if process.isRunning { kill(pid, SIGKILL) }
+      }
+    }
+    let texts = try files[1...].map { String(decoding: try Data(contentsOf: $0), as: UTF8.self) }
+    return Outcome(status: status, output: texts[0], errors: texts[1])
+  }
+}
+
+/// A JSON value, read by path.
+struct JSON: @unchecked Sendable {
+  // Unchecked: what JSONSerialization makes is never changed.
+  let value: Any?
+
+  subscript(key: String) -> JSON { JSON(value: (value as? [String: Any])?[key]) }
+  subscript(index: Int) -> JSON { JSON(value: list.indices.contains(index) ? list[index].value : nil) }
+
+  var list: [JSON] { (value as? [Any] ?? []).map { JSON(value: $0) } }
+  var text: String? { value as? String }
+  var number: Int? { (value as? NSNumber)?.intValue }
+}
+
+/// Waits until something outside this process holds, looking again and again; fails after a minute.
+func eventually(
+  _ what: String, sourceLocation: SourceLocation = #_sourceLocation, _ condition: () async throws -> Bool
+) async throws {
+  let limit = ContinuousClock.now + .seconds(60)
+  while try await !condition() {
+    try #require(ContinuousClock.now < limit, "a minute passed until \(what)", sourceLocation: sourceLocation)
+    try await Task.sleep(for: .milliseconds(20))
+  }
+}
