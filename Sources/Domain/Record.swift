@@ -69,10 +69,6 @@ public struct RecordFailureCode: RawRepresentable, Hashable, Sendable, CustomStr
   /// Wraps a code, which may come from another version.
   public init(rawValue: String) { self.rawValue = rawValue }
 
-  /// The record was planned and is no longer there.
-  public static let payloadMissing = RecordFailureCode(rawValue: "payload_missing")
-  /// The payload is above the limit.
-  public static let payloadTooLarge = RecordFailureCode(rawValue: "payload_too_large")
   /// The cryptographic library refused.
   public static let signingFailed = RecordFailureCode(rawValue: "signing_failed")
   /// The batch failed as often as its budget allows.

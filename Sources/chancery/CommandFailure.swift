@@ -1,5 +1,5 @@
 import ArgumentParser
-import FoundationEssentials
+import Foundation
 import RPC
 import RPCTransport
 import Signing
@@ -75,6 +75,13 @@ extension CommandFailure {
 
   init(_ error: SigningError) {
     self.init(code: error.code.rawValue, message: error.message)
+  }
+
+  /// A file that cannot be read.
+  static func unreadable(_ path: String, _ error: any Error) -> CommandFailure {
+    CommandFailure(
+      code: "unreadable_file", message: "\(path) cannot be read: \(error.localizedDescription)",
+      hint: "check the path and its permissions")
   }
 
   /// Something in the command line that cannot be.

@@ -73,6 +73,10 @@ final class DevCluster: Sendable {
     return Int32(try #require(process?["pid"].number, "\(name) does not run"))
   }
 
+  func address(of name: String) throws -> String {
+    try #require(try description()["processes"].list.first { $0["name"].text == name }?["address"].text)
+  }
+
   private func addresses() throws -> [String: String] {
     var addresses: [String: String] = [:]
     for process in try description()["processes"].list.reversed() {
@@ -89,6 +93,10 @@ final class DevCluster: Sendable {
 
   /// Runs `chancery` with the addresses of this cluster in its environment.
   func run(_ arguments: String..., input: String = "") async throws -> Program.Outcome {
+    try await run(arguments, input: input)
+  }
+
+  func run(_ arguments: [String], input: String = "") async throws -> Program.Outcome {
     try await Program.run(Program.chancery, arguments, input: input, environment: try addresses())
   }
 
@@ -96,8 +104,7 @@ final class DevCluster: Sendable {
   func json(
     _ arguments: String..., input: String = "", sourceLocation: SourceLocation = #_sourceLocation
   ) async throws -> JSON {
-    let outcome = try await Program.run(
-      Program.chancery, arguments + ["-o", "json"], input: input, environment: try addresses())
+    let outcome = try await run(arguments + ["-o", "json"], input: input)
     #expect(
       outcome.status == 0, "\(arguments): \(outcome.errors.suffix(500)) \(log.suffix(500))",
       sourceLocation: sourceLocation)

@@ -1,8 +1,9 @@
 import Foundation
+import LocalServers
 import Testing
 
 // Proves what jobs promise to those who submit them: counts that add up when two jobs want the same records, one job for one
-// idempotency key, and that a cluster that is stopped and started again still has everything.
+// idempotency key, a cluster that still has everything when it is stopped and started again, and one that needs no servers.
 @Suite("Jobs keep their word")
 struct JobTests {
   @Test func twoJobsOverTheSameRecordsSignEachOnce() async throws {
@@ -57,5 +58,36 @@ struct JobTests {
       #expect(again["already_signed"].number == 50 && again["signed"].number == 0)
       try await cluster.expectSoundness()
     }
+  }
+
+  /// Without Postgres and Redis: everything in one process, and nothing kept.
+  @Test func aClusterInMemorySigns() async throws {
+    let folder = try Folder()
+    defer { folder.remove() }
+    let log = URL(filePath: "\(folder.path)/log")
+    let port = Int.random(in: 20_000..<30_000)
+    let dev = try await ServerProcess(
+      [Program.chancery, "dev", "--store", "memory", "--port", "\(port)"], log: log, deathSignal: SIGKILL)
+    try await eventually("the cluster is ready") {
+      try #require(await dev.isRunning)
+      return try String(contentsOf: log, encoding: .utf8).contains("LOST")
+    }
+    let environment = [
+      "CHANCERY_COORDINATOR": "127.0.0.1:\(port)", "CHANCERY_KEYKEEPER": "127.0.0.1:\(port + 1)",
+      "CHANCERY_LOGGER": "127.0.0.1:\(port + 2)",
+    ]
+    func run(_ arguments: String..., input: String = "") async throws -> String {
+      let outcome = try await Program.run(Program.chancery, arguments, input: input, environment: environment)
+      #expect(outcome.status == 0, "\(arguments): \(outcome.errors)")
+      return outcome.output
+    }
+    let keys = try folder.write(try await run("keys", "generate", "--count", "3", "-o", "json"), to: "keys.json")
+    _ = try await run("records", "generate", "--count", "200")
+    _ = try await run("sign", "--batch-size", "20")
+    let signatures = try await run("signatures", "export")
+    #expect(signatures.split(separator: "\n").count == 200)
+    _ = try await run("verify", "--keys", keys, input: signatures)
+    await dev.signal(SIGINT)
+    #expect(try await dev.waitForExit(within: .seconds(30)) == 0)
   }
 }

@@ -295,7 +295,7 @@ extension ChanceryV1 {
   public struct RecordFailure: ProtobufMessage {
     /// A UUID in text form: the job in which it failed.
     public var jobID: String = ""
-    /// A documented code, such as "payload_missing".
+    /// A documented code, such as "signing_failed".
     public var code: String = ""
     /// For people.
     public var message: String = ""

@@ -107,7 +107,13 @@ struct DirectoryLock {
   private let descriptor: Int32
 
   init(_ path: String) throws {
-    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    do {
+      try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    } catch {
+      throw CommandFailure(
+        code: "unwritable_directory", message: "\(path) cannot be made: \(error.localizedDescription)",
+        hint: "name another directory with --data-directory")
+    }
     descriptor = open(path + "/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
     guard descriptor >= 0, flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
       throw CommandFailure(

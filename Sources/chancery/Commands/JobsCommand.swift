@@ -16,13 +16,14 @@ struct SubmissionOptions: ParsableArguments {
   @Option(help: "How to sign: \(SignatureAlgorithm.allValueStrings.joined(separator: ", ")).")
   var algorithm = SignatureAlgorithm.default
 
-  @Option(help: "Records per batch, 1 to 10000; fixed for the life of the job.")
+  // Unconditional: -1 is a wrong number, not an option.
+  @Option(parsing: .unconditional, help: "Records per batch, 1 to 10000; fixed for the life of the job.")
   var batchSize = BatchSize.default.rawValue
 
   @Option(help: "Name of the source of records.")
   var source = Source.records
 
-  @Option(help: "Higher runs first, -100 to 100.")
+  @Option(parsing: .unconditional, help: "Higher runs first, -100 to 100.")
   var priority = JobPriority.default.rawValue
 
   @Option(help: "A name for this submission: repeating it returns the same job.")

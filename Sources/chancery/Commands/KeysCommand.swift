@@ -302,7 +302,7 @@ enum KeyFileReader {
     do {
       return [UInt8](try Data(contentsOf: URL(filePath: path)))
     } catch {
-      throw CommandFailure(code: "unreadable_file", message: "\(path) cannot be read: \(error)")
+      throw CommandFailure.unreadable(path, error)
     }
   }
 }

@@ -168,13 +168,21 @@ private struct RecordLine: Decodable {
         code: "malformed_record", message: "line \(line.number) is not a record as JSON",
         hint: #"a record is {"external_id": "…", "payload": "text"} or {"payload_base64": "…"}"#)
     }
+    let payload: [UInt8]
     switch (record.payload, record.payloadBase64) {
-    case (let text?, nil): return .init(payload: Array(text.utf8), externalID: record.externalID ?? "")
-    case (nil, let data?): return .init(payload: [UInt8](data), externalID: record.externalID ?? "")
+    case (let text?, nil): payload = Array(text.utf8)
+    case (nil, let data?): payload = [UInt8](data)
     default:
       throw CommandFailure(
         code: "malformed_record", message: "line \(line.number) needs either payload or payload_base64")
     }
+    guard payload.count <= Record.maximumPayloadBytes else {
+      throw CommandFailure(
+        code: "payload_too_large",
+        message: "line \(line.number): a payload of \(payload.count) bytes is above the limit of "
+          + "\(Record.maximumPayloadBytes)", hint: "split the record, or sign a digest of it")
+    }
+    return .init(payload: payload, externalID: record.externalID ?? "")
   }
 }
 

@@ -51,6 +51,10 @@ struct HostOptions: ParsableArguments {
   func configuration(_ service: String, listen: String?) throws -> HostConfiguration {
     do {
       let endpoint = try listen.map { try Endpoint(parsing: $0) }
+      if let endpoint, !endpoint.isLocal {
+        throw CommandFailure.usage(
+          "cannot listen on \(endpoint): without TLS only loopback addresses and Unix sockets are served")
+      }
       var configuration = HostConfiguration(
         service: service, name: name, version: Version.number, listen: endpoint)
       if let address = Settings.value(logger, variable: "CHANCERY_LOGGER") {
@@ -63,6 +67,8 @@ struct HostOptions: ParsableArguments {
         configuration.onReady = { endpoint in ReadyFile.write(endpoint?.description ?? "-", to: readyFile) }
       }
       return configuration
+    } catch let failure as CommandFailure {
+      throw failure
     } catch {
       throw CommandFailure.usage("\(error)")
     }
@@ -150,15 +156,25 @@ struct KeyKeeperCommand: AsyncParsableCommand {
     let kek = try Settings.required(kekFile, option: "kek-file", variable: "CHANCERY_KEK_FILE")
     var options = KeyKeeperConfiguration()
     options.timing = try times.timing()
+    try ProcessHardening.disableCoreDumps()
+    let keyEncryptionKey: KeyEncryptionKey
+    let redisConfiguration: RedisConfiguration
+    do {
+      redisConfiguration = try RedisConfiguration(redis)
+      keyEncryptionKey = try KeyEncryptionKey.load(from: kek)
+    } catch let error as SigningError {
+      throw CommandFailure(error)
+    } catch {
+      throw CommandFailure.usage("redis url: \(error)")
+    }
     try await chancery.run(try host.configuration("keykeeper", listen: listen)) { [options] host in
-      try ProcessHardening.disableCoreDumps()
       let database = try Databases.open(url, connections: connections, name: "chancery-keykeeper")
       try await database.schema.requireCurrent()
-      let redisPool = RedisPool(try RedisConfiguration(redis), limits: PoolLimits(connections: 2))
+      let redisPool = RedisPool(redisConfiguration, limits: PoolLimits(connections: 2))
       let compute = try ComputePool(name: "keys")
       let keyKeeper = KeyKeeper(
         store: database, cache: RedisLeaseCache(pool: redisPool),
-        keyEncryptionKey: try KeyEncryptionKey.load(from: kek), compute: compute, clock: host.clock,
+        keyEncryptionKey: keyEncryptionKey, compute: compute, clock: host.clock,
         random: host.random, observer: host.registry, configuration: options)
       try await host.serve(keyKeeper)
       await compute.shutDown()

@@ -260,7 +260,7 @@ struct  Chancery__V1__RecordFailure
    */
   char *job_id;
   /*
-   * A documented code, such as "payload_missing".
+   * A documented code, such as "signing_failed".
    */
   char *code;
   /*
