@@ -20,7 +20,7 @@ struct PostgresInstallation {
     let candidates = versions.reversed().map { root.appending(path: "\($0)/bin") } + onPath
     guard
       let found = candidates.first(where: { manager.isExecutableFile(atPath: $0.appending(path: "initdb").path) })
-    else { throw LocalServerError("no PostgreSQL server is installed: install the package postgresql") }
+    else { throw LocalServerError("no PostgreSQL server is installed: apt-get install postgresql-15") }
     binaries = found
 
     guard geteuid() == 0 else {

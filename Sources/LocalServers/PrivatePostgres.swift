@@ -41,7 +41,12 @@ public final class PrivatePostgres: Sendable {
     directory = try options.directory.map { try ServerDirectory(lasting: $0) } ?? ServerDirectory("p")
     try installation.adopt(directory.url)
     log = directory.url.appending(path: "log")
-    connectionString = "host=\(directory.url.path) user=chancery dbname=postgres"
+    let path = directory.url.path
+    connectionString = "host=\(path) user=chancery dbname=postgres"
+    guard path.utf8.count <= 90, !path.contains(where: { " ,'\\".contains($0) }) else {
+      throw LocalServerError(
+        "\(path) cannot hold a socket: a path of at most 90 bytes without spaces, commas, quotes and backslashes can")
+    }
     if !FileManager.default.fileExists(atPath: data.path) {
       if let primary = options.primary {
         try installation.copyCluster(of: primary, to: data, log: log)
@@ -60,6 +65,7 @@ public final class PrivatePostgres: Sendable {
   public var pid: Int32? { process.flatMap { $0.isRunning ? $0.pid : nil } }
 
   private var data: URL { directory.url.appending(path: "data") }
+  private var lockFile: URL { data.appending(path: "postmaster.pid") }
 
   /// Starts a server, which takes some tenths of a second, and returns when it accepts connections.
   ///
@@ -151,11 +157,11 @@ public final class PrivatePostgres: Sendable {
     ]
     settings.merge(options.settings) { $1 }
     let arguments = settings.sorted { $0.key < $1.key }.flatMap { ["-c", "\($0.key)=\($0.value)"] }
+    try waitForPredecessor()
     // SIGQUIT makes it end at once and take its children and shared memory along.
     let process = try ServerProcess(
       installation.command("postgres", ["-D", data.path] + arguments), log: log, deathSignal: SIGQUIT)
     self.process = process
-    let lockFile = data.appending(path: "postmaster.pid")
     try waitUntil("the PostgreSQL server accepts connections") {
       guard process.isRunning else {
         let output = (try? String(contentsOf: log, encoding: .utf8)) ?? ""
@@ -163,6 +169,16 @@ public final class PrivatePostgres: Sendable {
       }
       let lines = ((try? String(contentsOf: lockFile, encoding: .utf8)) ?? "").split(separator: "\n")
       return lines.first == "\(process.pid)" && lines.last?.hasPrefix("ready") == true
+    }
+  }
+
+  /// Waits for a server on the same data whose parent was killed: it is on its way out, with all its sessions.
+  private func waitForPredecessor() throws {
+    let text = (try? String(contentsOf: lockFile, encoding: .utf8)) ?? ""
+    guard let predecessor = text.split(separator: "\n").first.flatMap({ pid_t($0) }) else { return }
+    let command = "/proc/\(predecessor)/cmdline"
+    try waitUntil("the server that used \(data.path) before has ended") {
+      (try? String(contentsOfFile: command, encoding: .utf8))?.contains(data.path) != true
     }
   }
 

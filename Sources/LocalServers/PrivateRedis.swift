@@ -29,6 +29,10 @@ public final class PrivateRedis: Sendable {
   public nonisolated let connectionString: String
 
   private init(_ options: Options) throws {
+    let path = ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin"
+    guard path.split(separator: ":").contains(where: { access("\($0)/redis-server", X_OK) == 0 }) else {
+      throw LocalServerError("no Redis server is installed: apt-get install redis-server")
+    }
     self.options = options
     directory = try ServerDirectory("r")
     log = directory.url.appending(path: "log")

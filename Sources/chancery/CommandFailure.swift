@@ -31,8 +31,12 @@ struct CommandFailure: Error {
   /// What the shell sees.
   var exitCode = ExitCode.failure
 
-  /// Whether errors are printed as JSON: whether the command was asked for JSON.
-  nonisolated(unsafe) static var printsJSON = false  // Set once, while arguments are parsed, before any task starts.
+  /// Whether errors are printed as JSON: whether the command was asked for JSON, even if its arguments are wrong.
+  static let printsJSON: Bool = {
+    let arguments = CommandLine.arguments
+    return arguments.contains("--output=json")
+      || zip(arguments, arguments.dropFirst()).contains { ["-o", "--output"].contains($0) && $1 == "json" }
+  }()
 
   /// Prints the failure to stderr.
   func report() {
@@ -75,13 +79,14 @@ extension CommandFailure {
 
   init(_ error: SigningError) {
     self.init(code: error.code.rawValue, message: error.message)
+    if error.code == .passphraseRequired { hint = "put it into a file and name that with --passphrase-file" }
   }
 
-  /// A file that cannot be read.
-  static func unreadable(_ path: String, _ error: any Error) -> CommandFailure {
-    CommandFailure(
-      code: "unreadable_file", message: "\(path) cannot be read: \(error.localizedDescription)",
-      hint: "check the path and its permissions")
+  /// A file or directory that cannot be used, in the words of the system.
+  init(code: String, path: String, cannotBe verb: String, _ error: any Error, hint: String? = nil) {
+    let cause = (error as? CocoaError)?.underlying as? POSIXError
+    let reason = cause.map { String(cString: strerror($0.code.rawValue)) } ?? error.localizedDescription
+    self.init(code: code, message: "\(path) cannot be \(verb): \(reason)", hint: hint)
   }
 
   /// Something in the command line that cannot be.

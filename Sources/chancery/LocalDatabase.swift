@@ -24,7 +24,7 @@ enum Databases {
       configuration.applicationName = name
       return configuration
     } catch {
-      throw CommandFailure.usage("database url: \(error)")
+      throw CommandFailure.usage("database url: \(error.message)")
     }
   }
 

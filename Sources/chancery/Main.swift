@@ -49,8 +49,7 @@ struct Chancery: AsyncParsableCommand {
   /// Ends with what the parser of arguments throws, or with an error that no command foresaw.
   private static func end(with error: any Error) -> Never {
     switch exitCode(for: error) {
-    case .validationFailure where asksForJSON:
-      CommandFailure.printsJSON = true
+    case .validationFailure where CommandFailure.printsJSON:
       CommandFailure.usage(message(for: error)).report()
       exit(withError: ExitCode.validationFailure)
     case .success, .validationFailure: exit(withError: error)
@@ -58,12 +57,5 @@ struct Chancery: AsyncParsableCommand {
       if !(error is ExitCode) { CommandFailure(code: "failed", message: error.localizedDescription).report() }
       exit(withError: exitCode(for: error))
     }
-  }
-
-  /// Whether the command line asks for JSON, as far as one can tell of one that cannot be parsed.
-  private static var asksForJSON: Bool {
-    let arguments = CommandLine.arguments
-    return arguments.contains { $0 == "--output=json" || $0 == "-ojson" }
-      || zip(arguments, arguments.dropFirst()).contains { ["-o", "--output"].contains($0) && $1 == "json" }
   }
 }

@@ -61,7 +61,7 @@ struct SignatureDirectory {
 
   private static func unwritable(_ path: String, _ error: any Error) -> CommandFailure {
     CommandFailure(
-      code: "unwritable_file", message: "\(path) cannot be written: \(error.localizedDescription)",
+      code: "unwritable_file", path: path, cannotBe: "written", error,
       hint: "name a directory that you may write to, on a disk with room")
   }
 }

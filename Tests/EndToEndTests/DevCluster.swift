@@ -51,6 +51,9 @@ final class DevCluster: Sendable {
     try await state?.remove()
   }
 
+  /// Ends `dev` itself as a crash does.
+  func crash() async { await process.signal(SIGKILL) }
+
   private var descriptionFile: String { directory.appending(path: "cluster.json").path }
   var log: String { (try? String(contentsOf: directory.appending(path: "dev.log"), encoding: .utf8)) ?? "" }
 
@@ -68,14 +71,19 @@ final class DevCluster: Sendable {
     String(try #require(try description()["redis_url"].text).dropFirst("unix://".count))
   }
 
-  func pid(of name: String) throws -> Int32 {
-    let process = try description()["processes"].list.first { $0["name"].text == name }
-    return Int32(try #require(process?["pid"].number, "\(name) does not run"))
+  /// The processes that run, by name.
+  func processes() throws -> [String: (pid: Int32, address: String?)] {
+    var processes: [String: (pid: Int32, address: String?)] = [:]
+    for process in try description()["processes"].list {
+      guard let name = process["name"].text, let pid = process["pid"].number else { continue }
+      processes[name] = (Int32(pid), process["address"].text)
+    }
+    return processes
   }
 
-  func address(of name: String) throws -> String {
-    try #require(try description()["processes"].list.first { $0["name"].text == name }?["address"].text)
-  }
+  func pid(of name: String) throws -> Int32 { try #require(try processes()[name]?.pid, "\(name) does not run") }
+
+  func address(of name: String) throws -> String { try #require(try processes()[name]?.address) }
 
   private func addresses() throws -> [String: String] {
     var addresses: [String: String] = [:]

@@ -1,9 +1,8 @@
 import Foundation
-import LocalServers
 import Testing
 
-// Proves what jobs promise to those who submit them: counts that add up when two jobs want the same records, one job for one
-// idempotency key, a cluster that still has everything when it is stopped and started again, and one that needs no servers.
+// Proves what jobs promise to those who submit them: counts that add up when two jobs want the same records, and one job for
+// one idempotency key.
 @Suite("Jobs keep their word")
 struct JobTests {
   @Test func twoJobsOverTheSameRecordsSignEachOnce() async throws {
@@ -37,57 +36,5 @@ struct JobTests {
     #expect(first["job_id"].text != nil && first["job_id"].text == again["job_id"].text)
     let other = try await cluster.run("jobs", "submit", "--idempotency-key", "once", "--batch-size", "11", "-o", "json")
     #expect(other.status == 1 && other.errors.contains("ALREADY_EXISTS") && other.errors.contains("once"))
-  }
-
-  @Test func aClusterThatIsStartedAgainHasEverything() async throws {
-    let folder = try Folder()
-    defer { folder.remove() }
-    let directory = URL(filePath: folder.path)
-    var exported = ""
-    try await DevCluster.with(in: directory) { cluster in
-      _ = try await cluster.json("keys", "generate", "--count", "3")
-      _ = try await cluster.json("records", "generate", "--count", "50")
-      _ = try await cluster.json("sign")
-      exported = try await cluster.run("signatures", "export").output
-    }
-    #expect(exported.split(separator: "\n").count == 50)
-    try await DevCluster.with(in: directory) { cluster in
-      #expect(try await cluster.json("keys", "list").list.count == 3)
-      #expect(try await cluster.run("signatures", "export").output == exported)
-      let again = try await cluster.json("sign")
-      #expect(again["already_signed"].number == 50 && again["signed"].number == 0)
-      try await cluster.expectSoundness()
-    }
-  }
-
-  /// Without Postgres and Redis: everything in one process, and nothing kept.
-  @Test func aClusterInMemorySigns() async throws {
-    let folder = try Folder()
-    defer { folder.remove() }
-    let log = URL(filePath: "\(folder.path)/log")
-    let port = Int.random(in: 20_000..<30_000)
-    let dev = try await ServerProcess(
-      [Program.chancery, "dev", "--store", "memory", "--port", "\(port)"], log: log, deathSignal: SIGKILL)
-    try await eventually("the cluster is ready") {
-      try #require(await dev.isRunning)
-      return try String(contentsOf: log, encoding: .utf8).contains("LOST")
-    }
-    let environment = [
-      "CHANCERY_COORDINATOR": "127.0.0.1:\(port)", "CHANCERY_KEYKEEPER": "127.0.0.1:\(port + 1)",
-      "CHANCERY_LOGGER": "127.0.0.1:\(port + 2)",
-    ]
-    func run(_ arguments: String..., input: String = "") async throws -> String {
-      let outcome = try await Program.run(Program.chancery, arguments, input: input, environment: environment)
-      #expect(outcome.status == 0, "\(arguments): \(outcome.errors)")
-      return outcome.output
-    }
-    let keys = try folder.write(try await run("keys", "generate", "--count", "3", "-o", "json"), to: "keys.json")
-    _ = try await run("records", "generate", "--count", "200")
-    _ = try await run("sign", "--batch-size", "20")
-    let signatures = try await run("signatures", "export")
-    #expect(signatures.split(separator: "\n").count == 200)
-    _ = try await run("verify", "--keys", keys, input: signatures)
-    await dev.signal(SIGINT)
-    #expect(try await dev.waitForExit(within: .seconds(30)) == 0)
   }
 }

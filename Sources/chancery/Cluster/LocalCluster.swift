@@ -65,7 +65,7 @@ final class LocalCluster {
     do {
       cluster = try await LocalCluster(shape)
     } catch let error as LocalServerError {
-      throw CommandFailure(code: "cluster_failed", message: error.description, hint: installationHint)
+      throw CommandFailure(code: "cluster_failed", message: error.description)
     }
     let result: Result<Value, any Error>
     do {
@@ -87,9 +87,6 @@ final class LocalCluster {
     return try result.get()
   }
 
-  private nonisolated static let installationHint =
-    "Postgres and Redis must be installed: apt-get install postgresql-15 redis-server"
-
   /// The peak resident memory of every service so far, in bytes, by name.
   var peakMemory: [String: Int] {
     Dictionary(uniqueKeysWithValues: services.map { ($0.name, $0.peakMemory) })
@@ -97,10 +94,10 @@ final class LocalCluster {
 
   /// Stops everything in order: signers first, so that nothing is left half done, Logger last, so that it hears of that.
   private func stop() async throws {
-    // Logger was started first.
-    for services in [services.dropFirst(), services.prefix(1)] {
-      for service in services.reversed() { service.process.signal(SIGTERM) }
-      for service in services.reversed() {
+    for kind in [ServiceKind.signer, .coordinator, .keykeeper, .logger] {
+      let services = services.filter { $0.kind == kind }
+      for service in services { service.process.signal(SIGTERM) }
+      for service in services {
         do {
           try service.process.waitForExit(within: .seconds(35))
         } catch {

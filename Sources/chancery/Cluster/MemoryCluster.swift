@@ -57,7 +57,7 @@ final class MemoryCluster: Sendable {
       group.addTask { await self.runLogger { announce.yield() } }
       group.addTask { await self.runCoordinator { announce.yield() } }
       group.addTask { await self.runKeyKeeper { announce.yield() } }
-      for number in 1...signers { group.addTask { await self.runSigner("signer-\(number)") { announce.yield() } } }
+      for index in 0..<signers { group.addTask { await self.runSigner("signer-\(index + 1)") { announce.yield() } } }
       group.addTask {
         var left = services
         for await _ in ready {

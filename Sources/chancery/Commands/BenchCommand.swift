@@ -22,12 +22,14 @@ struct BenchCommand: AsyncParsableCommand {
 
     @Option(help: "How to sign: \(SignatureAlgorithm.allValueStrings.joined(separator: ", ")).")
     var algorithm = SignatureAlgorithm.default
-    @Option(help: "Records of each round; by default as many as take about a second and a half.") var records: Int?
-    @Option(help: "Bytes of payload of each record.") var recordBytes = 192
-    @Option(help: "How many keys.") var keys = 100
-    @Option(help: "Records per batch.") var batchSize = BatchSize.default.rawValue
-    @Option(help: "How many signers.") var signers = 1
-    @Option(help: "How many rounds.") var rounds = 5
+    @Option(
+      parsing: .unconditional, help: "Records of each round; by default as many as take about a second and a half.")
+    var records: Int?
+    @Option(parsing: .unconditional, help: "Bytes of payload of each record.") var recordBytes = 192
+    @Option(parsing: .unconditional, help: "How many keys.") var keys = 100
+    @Option(parsing: .unconditional, help: "Records per batch.") var batchSize = BatchSize.default.rawValue
+    @Option(parsing: .unconditional, help: "How many signers.") var signers = 1
+    @Option(parsing: .unconditional, help: "How many rounds.") var rounds = 5
     @OptionGroup var output: OutputOptions
 
     func validate() throws {

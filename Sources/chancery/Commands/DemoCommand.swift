@@ -13,14 +13,14 @@ struct DemoCommand: AsyncParsableCommand {
       behind. Example: chancery demo --records 100000 --keys 100 --batch-size 1000 -o json
       """)
 
-  @Option(help: "How many records.") var records = 100_000
-  @Option(help: "Bytes of payload of each record.") var recordBytes = 192
-  @Option(help: "How many keys.") var keys = 100
+  @Option(parsing: .unconditional, help: "How many records.") var records = 100_000
+  @Option(parsing: .unconditional, help: "Bytes of payload of each record.") var recordBytes = 192
+  @Option(parsing: .unconditional, help: "How many keys.") var keys = 100
   @Option(help: "How to sign: \(SignatureAlgorithm.allValueStrings.joined(separator: ", ")).")
   var algorithm = SignatureAlgorithm.default
-  @Option(help: "Records per batch, 1 to 10000.") var batchSize = BatchSize.default.rawValue
-  @Option(help: "How many signers.") var signers = 2
-  @Option(help: "How many signatures the openssl program checks too.") var opensslSample = 1000
+  @Option(parsing: .unconditional, help: "Records per batch, 1 to 10000.") var batchSize = BatchSize.default.rawValue
+  @Option(parsing: .unconditional, help: "How many signers.") var signers = 2
+  @Option(parsing: .unconditional, help: "How many signatures the openssl program checks too.") var opensslSample = 1000
   @Flag(help: "Print how much the peak memory of every service grew between 10% and 100% of the job.")
   var memory = false
   @OptionGroup var output: OutputOptions

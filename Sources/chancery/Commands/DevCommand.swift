@@ -14,10 +14,12 @@ struct DevCommand: AsyncParsableCommand {
 
   @Option(help: "Where everything is kept.") var dataDirectory = Self.defaultDirectory
   @Option(help: "postgres (and Redis), or memory, which needs neither and keeps nothing.") var store = Store.postgres
-  @Option(help: "How many signers.") var signers = 1
-  @Option(help: "How many coordinators.") var coordinators = 1
-  @Option(help: "How many KeyKeepers.") var keykeepers = 1
-  @Option(help: "The first of the ports that the services listen on; 0 takes free ones.") var port = 7420
+  @Option(parsing: .unconditional, help: "How many signers; 0 to start them with 'chancery serve signer'.")
+  var signers = 1
+  @Option(parsing: .unconditional, help: "How many coordinators.") var coordinators = 1
+  @Option(parsing: .unconditional, help: "How many KeyKeepers.") var keykeepers = 1
+  @Option(parsing: .unconditional, help: "The first of the ports that the services listen on; 0 takes free ones.")
+  var port = 7420
 
   enum Store: String, CaseIterable, ExpressibleByArgument {
     case postgres
@@ -25,7 +27,7 @@ struct DevCommand: AsyncParsableCommand {
   }
 
   func validate() throws {
-    guard (1...64).contains(signers) else { throw ValidationError("--signers \(signers) is not between 1 and 64") }
+    guard (0...64).contains(signers) else { throw ValidationError("--signers \(signers) is not between 0 and 64") }
     guard (1...8).contains(coordinators) else {
       throw ValidationError("--coordinators \(coordinators) is not between 1 and 8")
     }
@@ -67,7 +69,7 @@ struct DevCommand: AsyncParsableCommand {
     var shape = LocalCluster.Shape()
     shape.signers = signers
     shape.coordinators = coordinators
-    shape.directory = URL(filePath: dataDirectory)
+    shape.directory = URL(filePath: dataDirectory).absoluteURL.standardizedFileURL
     shape.keyKeepers = keykeepers
     shape.port = port
     let lock = try DirectoryLock(dataDirectory)
@@ -111,11 +113,16 @@ struct DirectoryLock {
       try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
     } catch {
       throw CommandFailure(
-        code: "unwritable_directory", message: "\(path) cannot be made: \(error.localizedDescription)",
+        code: "unwritable_directory", path: path, cannotBe: "made", error,
         hint: "name another directory with --data-directory")
     }
     descriptor = open(path + "/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-    guard descriptor >= 0, flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+    guard descriptor >= 0 else {
+      throw CommandFailure(
+        code: "unwritable_directory", message: "\(path)/lock cannot be opened: \(String(cString: strerror(errno)))",
+        hint: "name another directory with --data-directory")
+    }
+    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
       throw CommandFailure(
         code: "directory_in_use", message: "\(path) is in use by another 'chancery dev'",
         hint: "stop it, or name another directory with --data-directory")

@@ -86,7 +86,7 @@ extension JobsCommand {
     static let configuration = CommandConfiguration(
       abstract: "Show the newest jobs.", discussion: "Example: chancery jobs list --limit 20")
 
-    @Option(help: "How many jobs at most.") var limit = 100
+    @Option(parsing: .unconditional, help: "How many jobs at most.") var limit = 100
     @OptionGroup var connection: ConnectionOptions
     @OptionGroup var output: OutputOptions
 

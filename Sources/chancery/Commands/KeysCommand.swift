@@ -21,7 +21,7 @@ extension KeysCommand {
 
     @Option(help: "What they sign with: \(SignatureAlgorithm.allValueStrings.joined(separator: ", ")).")
     var algorithm = SignatureAlgorithm.default
-    @Option(help: "How many, 1 to 10000.") var count = 1
+    @Option(parsing: .unconditional, help: "How many, 1 to 10000.") var count = 1
     @Option(help: "A label for people.") var label = ""
     @OptionGroup var connection: ConnectionOptions
     @OptionGroup var output: OutputOptions
@@ -105,8 +105,6 @@ extension KeysCommand {
     @Argument(help: "The key's id.") var key: Int64
     @OptionGroup var connection: ConnectionOptions
     @Option(name: [.customShort("o"), .long], help: "How to print: table, json, pem or der.") var output = Format.table
-
-    func validate() throws { CommandFailure.printsJSON = output == .json }
 
     func run() async throws {
       let found = try await connection.with(.keykeeper) { channel in
@@ -294,7 +292,9 @@ enum KeyFileReader {
       if let passphrase { return try PrivateKey(importing: file.span, passphrase: passphrase.span) }
       return try PrivateKey(importing: file.span)
     } catch {
-      throw CommandFailure(code: error.code.rawValue, message: "\(path): \(error.message)")
+      var failure = CommandFailure(error)
+      failure.message = "\(path): \(failure.message)"
+      throw failure
     }
   }
 
@@ -302,7 +302,7 @@ enum KeyFileReader {
     do {
       return [UInt8](try Data(contentsOf: URL(filePath: path)))
     } catch {
-      throw CommandFailure.unreadable(path, error)
+      throw CommandFailure(code: "unreadable_file", path: path, cannotBe: "read", error, hint: "check the path")
     }
   }
 }

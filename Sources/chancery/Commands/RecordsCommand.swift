@@ -72,8 +72,9 @@ extension RecordsCommand {
       abstract: "Append random records, to try things.",
       discussion: "Example: chancery records generate --count 100000 --size 192")
 
-    @Option(help: "How many.") var count = 1000
-    @Option(help: "Bytes of payload of each, 0 to \(Record.maximumPayloadBytes).") var size = 192
+    @Option(parsing: .unconditional, help: "How many.") var count = 1000
+    @Option(parsing: .unconditional, help: "Bytes of payload of each, 0 to \(Record.maximumPayloadBytes).") var size =
+      192
     @OptionGroup var connection: ConnectionOptions
     @OptionGroup var output: OutputOptions
 

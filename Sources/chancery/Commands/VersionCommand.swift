@@ -8,7 +8,8 @@ enum Version {
 }
 
 struct VersionCommand: ParsableCommand {
-  static let configuration = CommandConfiguration(commandName: "version", abstract: "Print the version.")
+  static let configuration = CommandConfiguration(
+    commandName: "version", abstract: "Print the version.", discussion: "Example: chancery version -o json")
 
   @OptionGroup var output: OutputOptions
 

@@ -13,10 +13,6 @@ enum OutputFormat: String, ExpressibleByArgument, CaseIterable {
 struct OutputOptions: ParsableArguments {
   @Option(name: [.customShort("o"), .long], help: "How to print: table or json.")
   var output = OutputFormat.table
-
-  func validate() throws {
-    CommandFailure.printsJSON = output == .json
-  }
 }
 
 /// Something that is printed as a line of a table, or as a JSON object.
