@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import RPC
 import RPCTransport
+import ServiceHost
 import Signing
 import Storage
 
@@ -18,8 +19,8 @@ extension ExitCode {
   static let interrupted = ExitCode(130)
 }
 
-/// Why a command ends without success: for people, for scripts, and for the shell.
-struct CommandFailure: Error {
+/// Why a command or a service ends without success: for people, for scripts, and for the shell.
+struct CommandFailure: ExitingError, CustomStringConvertible {
   /// A documented code, such as `UNAVAILABLE` or `schema_mismatch`.
   var code: String
   /// What was wrong, with the value.
@@ -37,6 +38,9 @@ struct CommandFailure: Error {
     return arguments.contains("--output=json")
       || zip(arguments, arguments.dropFirst()).contains { ["-o", "--output"].contains($0) && $1 == "json" }
   }()
+
+  var exitStatus: ExitStatus { ExitStatus(rawValue: exitCode.rawValue) }
+  var description: String { hint.map { "\(message) (\($0))" } ?? message }
 
   /// Prints the failure to stderr.
   func report() {

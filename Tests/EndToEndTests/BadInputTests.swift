@@ -173,6 +173,13 @@ struct BadInputTests {
     #expect(outcome.errors.contains(address) && outcome.errors.contains("in use"), "\(outcome.errors)")
   }
 
+  @Test func aDatabaseURLThatIsNone() async throws {
+    let outcome = try await serve("coordinator", "--database-url", "no url", "--log-format", "json")
+    #expect(outcome.status == 64)
+    #expect(
+      outcome.errors.contains("postgresql://") && !outcome.errors.contains("CommandFailure("), "\(outcome.errors)")
+  }
+
   @Test func anAddressThatOthersCouldReach() async throws {
     let outcome = try await serve("coordinator", "--database-url", "host=/nowhere", "--listen", "0.0.0.0:7420")
     #expect(outcome.status == 64)

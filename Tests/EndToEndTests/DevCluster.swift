@@ -21,12 +21,14 @@ final class DevCluster: Sendable {
   static func start(_ arguments: [String], in directory: URL? = nil) async throws -> DevCluster {
     let state = directory == nil ? try await ServerDirectory("e") : nil
     let directory = directory ?? state!.url
+    let file = directory.appending(path: "cluster.json")
+    let stale = try? Data(contentsOf: file)
     let command = [Program.chancery, "dev", "--data-directory", directory.path, "--port", "0"] + arguments
     let process = try await ServerProcess(command, log: directory.appending(path: "dev.log"), deathSignal: SIGTERM)
     let cluster = DevCluster(directory: directory, process: process, state: state)
     try await eventually("the cluster is ready: \(cluster.log)") {
       try #require(await process.isRunning, "dev has ended: \(cluster.log)")
-      return FileManager.default.fileExists(atPath: cluster.descriptionFile)
+      return (try? Data(contentsOf: file)).map { $0 != stale } ?? false
     }
     return cluster
   }
@@ -54,13 +56,12 @@ final class DevCluster: Sendable {
   /// Ends `dev` itself as a crash does.
   func crash() async { await process.signal(SIGKILL) }
 
-  private var descriptionFile: String { directory.appending(path: "cluster.json").path }
   var log: String { (try? String(contentsOf: directory.appending(path: "dev.log"), encoding: .utf8)) ?? "" }
 
   // MARK: - Who runs where
 
   private func description() throws -> JSON {
-    let data = try Data(contentsOf: URL(filePath: descriptionFile))
+    let data = try Data(contentsOf: directory.appending(path: "cluster.json"))
     return JSON(value: try JSONSerialization.jsonObject(with: data))
   }
 

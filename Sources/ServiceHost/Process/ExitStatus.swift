@@ -28,10 +28,17 @@ public struct ExitStatus: RawRepresentable, Hashable, Sendable {
   /// The status for an error that ended a process.
   public init(_ error: any Error) {
     switch error {
+    case let error as any ExitingError: self = error.exitStatus
     case is ConfigurationError, is EndpointError: self = .usage
     case is StorageError: self = .serverFailed
     case let error as RPCError where error.code == .unavailable: self = .serverFailed
     default: self = .failed
     }
   }
+}
+
+/// An error that knows what a process that it ends is to exit with.
+public protocol ExitingError: Error {
+  /// The status.
+  var exitStatus: ExitStatus { get }
 }

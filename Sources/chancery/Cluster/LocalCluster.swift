@@ -41,6 +41,8 @@ final class LocalCluster {
     self.shape = shape
     directory = try shape.directory.map { try ServerDirectory(lasting: $0) } ?? ServerDirectory("c")
     kekFile = directory.url.appending(path: "kek").path
+    // A cluster that was killed has left it: nobody is to take it for this one's.
+    try? FileManager.default.removeItem(at: ClusterDescription.file(in: directory.url))
     var options = PrivatePostgres.Options()
     options.directory = shape.directory?.appending(path: "postgres")
     options.fsync = true
@@ -181,23 +183,30 @@ extension LocalCluster {
   /// Starts again what has ended by itself, until the task is cancelled.
   private func supervise() async {
     while (try? await Task.sleep(for: .milliseconds(100))) != nil {
+      // Each on its own: who cannot be started yet must not hold up the others, nor hide that they have been.
+      var hasChanged = false
+      if postgres.pid == nil { hasChanged = revive("postgres") { try postgres.restart() } || hasChanged }
+      if redis.pid == nil { hasChanged = revive("redis") { try redis.restart() } || hasChanged }
+      for service in services where service.mayRestart {
+        hasChanged = revive(service.name) { try service.restart() } || hasChanged
+      }
+      guard hasChanged else { continue }
       do {
-        var hasChanged = false
-        if postgres.pid == nil { hasChanged = try revive("postgres") { try postgres.restart() } }
-        if redis.pid == nil { hasChanged = try revive("redis") { try redis.restart() } }
-        for service in services where service.mayRestart {
-          hasChanged = try revive(service.name) { try service.restart() }
-        }
-        if hasChanged { try describe() }
+        try describe()
       } catch {
-        StandardError.write("\(error)\n")
+        StandardError.write("cluster.json cannot be written: \(error)\n")
       }
     }
   }
 
-  private func revive(_ name: String, _ restart: () throws -> Void) throws -> Bool {
+  private func revive(_ name: String, _ restart: () throws -> Void) -> Bool {
     StandardError.write("\(name) has ended: starting it again\n")
-    try restart()
-    return true
+    do {
+      try restart()
+      return true
+    } catch {
+      StandardError.write("\(name) cannot be started yet: \(error)\n")
+      return false
+    }
   }
 }
