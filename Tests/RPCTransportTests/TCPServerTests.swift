@@ -163,7 +163,8 @@ import TimeAndChance
         precondition(errno == EMFILE)
         for socket in waiting { try socket.connect(to: endpoint) }
         for id in stride(from: 3 as UInt32, to: 101, by: 2) { try Self.echo(connected, id) }
-        precondition(server.connectionCount == 1)
+        // Another thread of the process may have given a descriptor back meanwhile, which one of them then got.
+        precondition(server.connectionCount < 6)
         for descriptor in hoard { close(descriptor) }
         for socket in waiting { try Self.echo(socket) }
         precondition(server.connectionCount == 6)
