@@ -92,7 +92,7 @@ final class ClusterService {
   }
 
   /// This program.
-  private nonisolated static let executable: String = {
+  nonisolated static let executable: String = {
     (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? CommandLine.arguments[0]
   }()
 }

@@ -9,7 +9,8 @@ import Signing
 
 struct BenchCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "bench", abstract: "Measure, side by side with the limit.", subcommands: [Sign.self])
+    commandName: "bench", abstract: "Measure, side by side with the limit.",
+    subcommands: [Sign.self, RPC.self, RPCServer.self])
 
   struct Sign: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
