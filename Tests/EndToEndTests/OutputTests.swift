@@ -45,7 +45,7 @@ struct OutputTests {
       "records get", "jobs submit", "jobs watch", "jobs get", "jobs list", "health", "db status", "db migrate", "audit",
       "version",
     ]
-    let elsewhere: Set = ["records generate", "sign", "verify", "demo", "bench sign"]
+    let elsewhere: Set = ["records generate", "sign", "verify", "demo", "bench sign", "bench rpc"]
     let all = try await commands(with: "o").map { $0.joined(separator: " ") }
     #expect(Set(all) == here.union(elsewhere))
   }
@@ -75,7 +75,9 @@ struct OutputTests {
   private func commands(with option: String? = nil) async throws -> [[String]] {
     let dump = try await Program.run(Program.chancery, ["--experimental-dump-help"]).json()
     func leaves(_ command: JSON, _ path: [String]) -> [[String]] {
-      let nested = command["subcommands"].list.filter { $0["commandName"].text != "help" }
+      let nested = command["subcommands"].list.filter {
+        $0["commandName"].text != "help" && $0["shouldDisplay"].value as? Bool != false
+      }
       guard nested.isEmpty else { return nested.flatMap { leaves($0, path + [$0["commandName"].text ?? ""]) } }
       let names = command["arguments"].list.flatMap { $0["names"].list.map { $0["name"].text } }
       return option.map { names.contains($0) } ?? true ? [path] : []
