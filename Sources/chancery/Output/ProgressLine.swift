@@ -27,7 +27,7 @@ final class ProgressLine: Sendable {
     let now = ContinuousClock.now
     let text = state.withLock { state -> String? in
       let interval: Duration = StandardError.isTerminal ? .milliseconds(100) : .seconds(5)
-      if let last = state.lastPrinted, last.duration(to: now) < interval, done != total { return nil }
+      if let last = state.lastPrinted, last.duration(to: now) < interval, done != total || total == 0 { return nil }
       // The first line elsewhere than on a terminal would say nothing.
       if state.lastPrinted == nil, !StandardError.isTerminal, done < total || total == 0 {
         state.lastPrinted = now
