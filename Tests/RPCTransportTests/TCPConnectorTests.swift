@@ -9,17 +9,6 @@ import TimeAndChance
 /// A connection that cannot be had says why, an attempt can be given up, and a peer that hangs up at once is not called in
 /// a tight loop.
 @Suite(.timeLimit(.minutes(1))) struct TCPConnectorTests {
-  private static func withLoops(_ body: (EventLoops) async throws -> Void) async throws {
-    let loops = EventLoops(threads: 1)
-    do {
-      try await body(loops)
-    } catch {
-      await loops.shutdown()
-      throw error
-    }
-    await loops.shutdown()
-  }
-
   private static func failure(_ connector: TCPConnector) async -> RPCError? {
     await #expect(throws: RPCError.self) { try await connector.connect() }
   }
@@ -28,14 +17,14 @@ import TimeAndChance
     (Endpoint.unix(path: "/nonexistent/x.sock"), "there is no such socket"),
     (.tcp(host: "no-such-host.invalid", port: 7000), "the name 'no-such-host.invalid' does not resolve"),
   ]) func reasons(endpoint: Endpoint, reason: String) async throws {
-    try await Self.withLoops { loops in
+    try await EventLoops.with(threads: 1) { loops in
       let error = await Self.failure(TCPConnector(endpoint: endpoint, loops: loops))
       #expect(error == RPCError(.unavailable, "cannot connect to \(endpoint): \(reason)"))
     }
   }
 
   @Test func nothingListens() async throws {
-    try await Self.withLoops { loops in
+    try await EventLoops.with(threads: 1) { loops in
       let server = TCPServer(router: TestService.router(TestService.echo), loops: loops)
       let endpoint = try await server.listen(at: .tcp(host: "127.0.0.1", port: 0))
       await server.shutdown()
@@ -72,7 +61,7 @@ import TimeAndChance
   }
 
   @Test func noAnswer() async throws {
-    try await Self.withLoops { loops in
+    try await EventLoops.with(threads: 1) { loops in
       let listener = try SilentListener()
       let connector = TCPConnector(endpoint: listener.endpoint, loops: loops, connectTimeout: .milliseconds(50))
       let error = await Self.failure(connector)
@@ -81,7 +70,7 @@ import TimeAndChance
   }
 
   @Test func givingUp() async throws {
-    try await Self.withLoops { loops in
+    try await EventLoops.with(threads: 1) { loops in
       let listener = try SilentListener()
       let connector = TCPConnector(endpoint: listener.endpoint, loops: loops, connectTimeout: .seconds(2))
       await withTaskGroup(of: Void.self) { group in
@@ -99,7 +88,7 @@ import TimeAndChance
 
   /// Attempts that are given up at any moment leave no connection behind.
   @Test func givingUpAtAnyMoment() async throws {
-    try await Self.withLoops { loops in
+    try await EventLoops.with(threads: 1) { loops in
       let server = TCPServer(router: TestService.router(TestService.echo), loops: loops)
       let endpoint = try await server.listen(at: .tcp(host: "127.0.0.1", port: 0))
       let connector = TCPConnector(endpoint: endpoint, loops: loops)

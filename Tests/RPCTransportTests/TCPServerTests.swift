@@ -18,18 +18,6 @@ import TimeAndChance
     TCPServer(router: RPCRouter(services: services) { _, _ in }, loops: loops, limits: limits)
   }
 
-  /// Lends event loops.
-  private static func withLoops(_ body: (EventLoops) async throws -> Void) async throws {
-    let loops = EventLoops(threads: 2)
-    do {
-      try await body(loops)
-    } catch {
-      await loops.shutdown()
-      throw error
-    }
-    await loops.shutdown()
-  }
-
   private static func echo(_ socket: RawSocket, _ id: UInt32 = 1) throws {
     try socket.send(.request(TestService.unary, on: id, [5]))
     #expect(try socket.response(on: id) == .ok)
@@ -38,7 +26,7 @@ import TimeAndChance
   // MARK: Listening
 
   @Test(arguments: ["0.0.0.0:0", "[::]:0", "10.0.0.1:0", "example.org:0"]) func notLocal(text: String) async throws {
-    try await Self.withLoops { loops in
+    try await EventLoops.with(threads: 2) { loops in
       let error = await #expect(throws: ListenError.self) {
         try await Self.server(loops).listen(at: try Endpoint(parsing: text))
       }
@@ -48,7 +36,7 @@ import TimeAndChance
   }
 
   @Test func thePortIsInUse() async throws {
-    try await Self.withLoops { loops in
+    try await EventLoops.with(threads: 2) { loops in
       let first = Self.server(loops)
       let endpoint = try await first.listen(at: Self.loopback)
       let second = Self.server(loops)
@@ -62,7 +50,7 @@ import TimeAndChance
   }
 
   @Test func aUnixSocketIsInUseOrAbandoned() async throws {
-    try await Self.withLoops { loops in
+    try await EventLoops.with(threads: 2) { loops in
       let path = Carrier.socketPath()
       let first = Self.server(loops)
       _ = try await first.listen(at: .unix(path: path))
@@ -80,7 +68,7 @@ import TimeAndChance
   }
 
   @Test func aFileIsNotReplaced() async throws {
-    try await Self.withLoops { loops in
+    try await EventLoops.with(threads: 2) { loops in
       let path = Carrier.socketPath()
       #expect(FileManager.default.createFile(atPath: path, contents: Data("precious".utf8)))
       await #expect(throws: ListenError.self) { try await Self.server(loops).listen(at: .unix(path: path)) }
@@ -108,7 +96,7 @@ import TimeAndChance
   }
 
   @Test func severalEndpoints() async throws {
-    try await Self.withLoops { loops in
+    try await EventLoops.with(threads: 2) { loops in
       let server = Self.server(loops)
       for endpoint in [try await server.listen(at: Self.loopback), try await server.listen(at: Self.loopback)] {
         try Self.echo(try RawSocket(endpoint))
@@ -122,7 +110,7 @@ import TimeAndChance
   // MARK: Accepting
 
   @Test func tooManyConnections() async throws {
-    try await Self.withLoops { loops in
+    try await EventLoops.with(threads: 2) { loops in
       var limits = TCPServer.Limits()
       limits.maximumConnections = 2
       let server = Self.server(loops, limits)
@@ -146,7 +134,7 @@ import TimeAndChance
   /// While the process has no descriptors left, the connections it has are served; afterwards the waiting ones are.
   @Test func descriptorsRunOut() async {
     await #expect(processExitsWith: .success) {
-      try await Self.withLoops { loops in
+      try await EventLoops.with(threads: 2) { loops in
         let server = Self.server(loops)
         let endpoint = try await server.listen(at: Self.loopback)
         let connected = try RawSocket(endpoint)
@@ -179,7 +167,7 @@ import TimeAndChance
   /// Connections that come and go leave neither entries nor descriptors behind.
   @Test func nothingIsKeptOfConnections() async {
     await #expect(processExitsWith: .success) {
-      try await Self.withLoops { loops in
+      try await EventLoops.with(threads: 2) { loops in
         let server = Self.server(loops)
         let endpoint = try await server.listen(at: Self.loopback)
         func descriptors() throws -> Int { try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count }
@@ -224,7 +212,7 @@ import TimeAndChance
 
   /// A call that does not end is answered and cancelled when the patience for it ends.
   @Test func theDrainTimeout() async throws {
-    try await Self.withLoops { loops in
+    try await EventLoops.with(threads: 2) { loops in
       var limits = TCPServer.Limits()
       limits.drainTimeout = .milliseconds(30)
       let service = Endless()
@@ -241,7 +229,7 @@ import TimeAndChance
 
   /// A handler that takes no notice does not keep the server from stopping.
   @Test func theCancelTimeout() async throws {
-    try await Self.withLoops { loops in
+    try await EventLoops.with(threads: 2) { loops in
       var limits = TCPServer.Limits()
       limits.drainTimeout = .milliseconds(10)
       limits.cancelTimeout = .milliseconds(30)
@@ -260,7 +248,7 @@ import TimeAndChance
   }
 
   @Test func stoppingTwiceAtATime() async throws {
-    try await Self.withLoops { loops in
+    try await EventLoops.with(threads: 2) { loops in
       let service = Endless()
       let server = Self.server(loops, TCPServer.Limits(), [service])
       let socket = try RawSocket(try await server.listen(at: Self.loopback))
@@ -276,7 +264,7 @@ import TimeAndChance
   }
 
   @Test func stoppingAServerThatNeverListened() async throws {
-    try await Self.withLoops { loops in
+    try await EventLoops.with(threads: 2) { loops in
       let server = Self.server(loops)
       await server.shutdown()
       await server.shutdown()
