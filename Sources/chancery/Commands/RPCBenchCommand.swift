@@ -158,8 +158,9 @@ private struct RPCBenchmark {
 
   private func unary(inFlight: Int, count: Int) async throws -> RPCBenchRow {
     let message = [UInt8](repeating: 42, count: 100)
-    return try await timed("unary", bytes: 100, inFlight: inFlight) {
-      try await withThrowingTaskGroup(of: [Duration].self) { group in
+    var times: [Duration] = []
+    var row = try await timed("unary", bytes: 100, inFlight: inFlight, count: count / inFlight * inFlight) {
+      times = try await withThrowingTaskGroup(of: [Duration].self) { group in
         for _ in 0..<inFlight {
           group.addTask {
             var times: [Duration] = []
@@ -175,6 +176,10 @@ private struct RPCBenchmark {
         return try await group.reduce(into: []) { $0 += $1 }
       }
     }
+    times.sort()
+    row.p50 = times[times.count / 2].inSeconds * 1e6
+    row.p99 = times[times.count * 99 / 100].inSeconds * 1e6
+    return row
   }
 
   private func down(_ bytes: Int, count: Int) async throws -> RPCBenchRow {
@@ -210,27 +215,15 @@ private struct RPCBenchmark {
   }
 
   private func timed(
-    _ name: String, bytes: Int, count: Int, _ body: () async throws -> Void
-  ) async throws -> RPCBenchRow {
-    var row = try await timed(name, bytes: bytes, inFlight: 1) {
-      try await body()
-      return [Duration](repeating: .zero, count: count)
-    }
-    (row.p50, row.p99) = (nil, nil)
-    return row
-  }
-
-  private func timed(
-    _ name: String, bytes: Int, inFlight: Int, _ body: () async throws -> [Duration]
+    _ name: String, bytes: Int, inFlight: Int = 1, count: Int, _ body: () async throws -> Void
   ) async throws -> RPCBenchRow {
     let (client, server) = (CPUTime.ofThisProcess, CPUTime.of(server))
     let started = ContinuousClock.now
-    let times = try await body().sorted()
+    try await body()
     let seconds = started.duration(to: .now).inSeconds
-    let per100k = 100_000 / Double(times.count)
+    let per100k = 100_000 / Double(count)
     return RPCBenchRow(
-      call: name, bytes: bytes, inFlight: inFlight, messagesPerSecond: Double(times.count) / seconds,
-      p50: times[times.count / 2].inSeconds * 1e6, p99: times[times.count * 99 / 100].inSeconds * 1e6,
+      call: name, bytes: bytes, inFlight: inFlight, messagesPerSecond: Double(count) / seconds,
       clientCPU: (CPUTime.ofThisProcess - client) * per100k, serverCPU: (CPUTime.of(self.server) - server) * per100k)
   }
 }
