@@ -2,7 +2,6 @@ import Foundation
 import LocalServers
 import PostgresStorage
 import Signing
-import TimeAndChance
 
 /// A whole cluster of one's own on this machine: Postgres and Redis on Unix sockets, and every service as a process.
 /// What dies is started again; everything ends with this process, however it ends.

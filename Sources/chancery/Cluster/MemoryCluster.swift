@@ -83,7 +83,7 @@ final class MemoryCluster: Sendable {
 
 extension MemoryCluster {
   private func runLogger(_ onReady: @escaping @Sendable () -> Void) async -> ExitStatus {
-    var configuration = configuration("logger", "logger", offset: 2, onReady)
+    var configuration = configuration(.logger, "logger", onReady)
     configuration.telemetry = .own
     return await ServiceProcess.run(configuration) { host in
       try await host.serve(
@@ -93,7 +93,7 @@ extension MemoryCluster {
   }
 
   private func runCoordinator(_ onReady: @escaping @Sendable () -> Void) async -> ExitStatus {
-    let configuration = configuration("coordinator", Self.coordinatorName, offset: 0, onReady)
+    let configuration = configuration(.coordinator, Self.coordinatorName, onReady)
     return await ServiceProcess.run(configuration) { host in
       let coordinator = Coordinator(store: database, clock: clock, random: random, observer: host.registry)
       _ = network.serve(host.router(of: coordinator.services), as: Self.coordinatorName)
@@ -102,7 +102,7 @@ extension MemoryCluster {
   }
 
   private func runKeyKeeper(_ onReady: @escaping @Sendable () -> Void) async -> ExitStatus {
-    let configuration = configuration("keykeeper", Self.keyKeeperName, offset: 1, onReady)
+    let configuration = configuration(.keykeeper, Self.keyKeeperName, onReady)
     return await ServiceProcess.run(configuration) { host in
       let compute = try ComputePool(name: "keys")
       let keyKeeper = KeyKeeper(
@@ -116,7 +116,7 @@ extension MemoryCluster {
   }
 
   private func runSigner(_ name: String, _ onReady: @escaping @Sendable () -> Void) async -> ExitStatus {
-    await ServiceProcess.run(configuration("signer", name, offset: nil, onReady)) { host in
+    await ServiceProcess.run(configuration(.signer, name, onReady)) { host in
       let threads = max(1, ComputePool.availableCores / signers)
       let compute = try ComputePool(threads: threads, name: "sign")
       let channels = [Self.coordinatorName, Self.keyKeeperName].map { target in
@@ -135,11 +135,11 @@ extension MemoryCluster {
   }
 
   private func configuration(
-    _ service: String, _ name: String, offset: Int?, _ onReady: @escaping @Sendable () -> Void
+    _ kind: ServiceKind, _ name: String, _ onReady: @escaping @Sendable () -> Void
   ) -> HostConfiguration {
     var configuration = HostConfiguration(
-      service: service, name: name, version: Version.number, listen: offset.map { endpoint($0) })
-    configuration.telemetry = .endpoints([endpoint(2)])
+      service: kind.rawValue, name: name, version: Version.number, listen: endpoint(of: kind))
+    if let logger = endpoint(of: .logger) { configuration.telemetry = .endpoints([logger]) }
     configuration.log = log
     configuration.trapsSignals = false
     configuration.stop = stop
@@ -147,5 +147,7 @@ extension MemoryCluster {
     return configuration
   }
 
-  private func endpoint(_ offset: Int) -> Endpoint { .tcp(host: "127.0.0.1", port: port + offset) }
+  private func endpoint(of kind: ServiceKind) -> Endpoint? {
+    kind.portOffset.map { .tcp(host: "127.0.0.1", port: port + $0) }
+  }
 }
