@@ -106,7 +106,7 @@ extension JobCursor {
 
   fileprivate init(pageToken: String) throws(RPCError) {
     let parts = pageToken.split(separator: ".")
-    guard parts.count == 2, let time = Int64(parts[0]), let id = JobID(parts[1]) else {
+    guard parts.count == 2, let time = Int64(parts[0]), let id = JobID(String(parts[1])) else {
       throw RPCError(.invalidArgument, "page_token '\(pageToken.prefix(64))' is not one that List returned")
     }
     self.init(createdAt: Timestamp(rawValue: time), id: id)

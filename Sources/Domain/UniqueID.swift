@@ -4,40 +4,38 @@ public struct UniqueID<Entity>: Hashable, Sendable {
   private let low: UInt64
 
   /// Wraps 16 bytes, most significant first; nil for another number of bytes.
-  public init?(bytes: some Collection<UInt8>) {
+  public init?(bytes: [UInt8]) {
     guard bytes.count == 16 else { return nil }
-    high = bytes.prefix(8).reduce(0) { $0 << 8 | UInt64($1) }
-    low = bytes.dropFirst(8).reduce(0) { $0 << 8 | UInt64($1) }
+    var halves = Halves()
+    for byte in bytes { halves.append(UInt64(byte), bits: 8) }
+    (high, low) = (halves.high, halves.low)
   }
 
-  /// Reads the text form, in either case; nil for anything else.
-  public init?(_ text: some StringProtocol) {
-    let groups = text.utf8.split(separator: UInt8(ascii: "-"), omittingEmptySubsequences: false)
-    guard groups.map(\.count) == [8, 4, 4, 4, 12] else { return nil }
-    var bytes: [UInt8] = []
-    var pending: UInt8?
-    for digit in groups.joined() {
-      let nibble: UInt8
-      switch digit {
-      case UInt8(ascii: "0")...UInt8(ascii: "9"): nibble = digit - UInt8(ascii: "0")
-      case UInt8(ascii: "a")...UInt8(ascii: "f"): nibble = digit - UInt8(ascii: "a") + 10
-      case UInt8(ascii: "A")...UInt8(ascii: "F"): nibble = digit - UInt8(ascii: "A") + 10
+  /// Reads the text form, in either case; nil for anything else. Allocates nothing: every message of a batch names its job.
+  public init?(_ text: String) {
+    var halves = Halves()
+    var place = 0
+    for character in text.utf8 {
+      switch place {
+      case 8, 13, 18, 23:
+        guard character == UInt8(ascii: "-") else { return nil }
+      case 0..<Self.textBytes:
+        guard let nibble = nibble(character) else { return nil }
+        halves.append(nibble, bits: 4)
       default: return nil
       }
-      if let first = pending {
-        bytes.append(first << 4 | nibble)
-        pending = nil
-      } else {
-        pending = nibble
-      }
+      place += 1
     }
-    self.init(bytes: bytes)
+    guard place == Self.textBytes else { return nil }
+    (high, low) = (halves.high, halves.low)
   }
 
   /// The 16 bytes, most significant first.
   public var bytes: [UInt8] {
     withUnsafeBytes(of: high.bigEndian) { Array($0) } + withUnsafeBytes(of: low.bigEndian) { Array($0) }
   }
+
+  private static var textBytes: Int { 36 }
 }
 
 extension UniqueID: Comparable {
@@ -48,14 +46,21 @@ extension UniqueID: Comparable {
 extension UniqueID: CustomStringConvertible {
   /// The text form, in lower case.
   public var description: String {
-    let digits = Array("0123456789abcdef".utf8)
-    var text: [UInt8] = []
-    for (index, byte) in bytes.enumerated() {
-      if [4, 6, 8, 10].contains(index) { text.append(UInt8(ascii: "-")) }
-      text.append(digits[Int(byte >> 4)])
-      text.append(digits[Int(byte & 15)])
+    String(unsafeUninitializedCapacity: Self.textBytes) { text in
+      var place = 0
+      for half in [high, low] {
+        for shift in stride(from: 60, through: 0, by: -4) {
+          if [8, 13, 18, 23].contains(place) {
+            text[place] = UInt8(ascii: "-")
+            place += 1
+          }
+          let nibble = UInt8(truncatingIfNeeded: half >> UInt64(shift)) & 15
+          text[place] = nibble < 10 ? UInt8(ascii: "0") + nibble : UInt8(ascii: "a") + nibble - 10
+          place += 1
+        }
+      }
+      return place
     }
-    return String(decoding: text, as: UTF8.self)
   }
 }
 
@@ -78,3 +83,24 @@ public enum CoordinatorTag {}
 public enum LeaseTag {}
 /// The entity behind `ClaimID`.
 public enum ClaimTag {}
+
+/// 128 bits that are shifted in from the right. Not nested in `UniqueID`: there it would be generic, too.
+private struct Halves {
+  var high: UInt64 = 0
+  var low: UInt64 = 0
+
+  mutating func append(_ value: UInt64, bits: UInt64) {
+    high = high << bits | low >> (64 - bits)
+    low = low << bits | value
+  }
+}
+
+/// The value of a hexadecimal digit.
+private func nibble(_ digit: UInt8) -> UInt64? {
+  switch digit {
+  case UInt8(ascii: "0")...UInt8(ascii: "9"): UInt64(digit - UInt8(ascii: "0"))
+  case UInt8(ascii: "a")...UInt8(ascii: "f"): UInt64(digit - UInt8(ascii: "a") + 10)
+  case UInt8(ascii: "A")...UInt8(ascii: "F"): UInt64(digit - UInt8(ascii: "A") + 10)
+  default: nil
+  }
+}

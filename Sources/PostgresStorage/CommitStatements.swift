@@ -46,6 +46,8 @@ enum CommitStatements {
     "source_id, record_id, job_id, batch_seq, key_id, key_epoch, algorithm, signature, payload_digest, signed_at"
 
   /// One row if the result was stored. A record that another job has signed is a unique violation, and nothing is stored.
+  ///
+  /// The arrays are spread in the select list: as a table they would first be put aside row by row.
   static let plain = PostgresStatement(
     """
     WITH k AS MATERIALIZED (\(key)),
@@ -57,9 +59,9 @@ enum CommitStatements {
     f AS (\(failures)),
     s AS (
       INSERT INTO chancery.signatures (\(columns))
-      SELECT (SELECT source_id FROM j), u.id, $5, $6, $1, $2, (SELECT algorithm FROM k), u.signature, u.digest,
-        (SELECT signed_at FROM b)
-      FROM unnest($8, $9::bytea[], $10::bytea[]) u(id, signature, digest) WHERE EXISTS (SELECT 1 FROM b))
+      SELECT (SELECT source_id FROM j), unnest($8), $5, $6, $1, $2, (SELECT algorithm FROM k), unnest($9::bytea[]),
+        unnest($10::bytea[]), (SELECT signed_at FROM b)
+      WHERE EXISTS (SELECT 1 FROM b))
     SELECT 1 FROM b
     """)
 
