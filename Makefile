@@ -31,8 +31,12 @@ build: packages ## Build .build/release/chancery.
 demo: build ## Sign 100,000 records with 100 keys in a private cluster, verify every signature, and audit.
 	.build/release/chancery demo
 
+bench-rpc-peers: build ## Compare calls with those of grpc-swift-2 and of bare SwiftNIO, in turns (ARGS='--rounds 5 -o json').
+	swift build -c release --package-path Benchmarks
+	Benchmarks/.build/release/compare --chancery .build/release/chancery $(ARGS)
+
 test: packages lint check-generated ## Install what is missing, and run every test.
 	swift test --package-path Codegen
 	swift test --no-parallel
 
-.PHONY: help toolchain packages format lint generate check-generated build demo test
+.PHONY: help toolchain packages format lint generate check-generated build demo bench-rpc-peers test
