@@ -103,6 +103,8 @@ extension MemoryIO {
         // Nobody cancels the pump, so the sleep ends at its time.
         if delay > .zero { try? await clock.sleep(until: clock.now.advanced(by: delay), tolerance: nil) }
         target.receive(bytes.span.bytes)
+        // What was received is looked at before more comes, as if it took time.
+        await Task.yield()
       }
     }
   }

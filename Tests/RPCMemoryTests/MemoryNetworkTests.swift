@@ -16,7 +16,11 @@ import TimeAndChance
     _ body: @escaping @Sendable (ClientChannel, MemoryServer, MemoryNetwork) async throws -> Value
   ) throws -> Value {
     try simulation.run { [simulation] in
-      let network = MemoryNetwork(executor: simulation.executor, clock: simulation.clock, fate: fate)
+      // Deliveries are counted here: nothing but the calls is to be sent.
+      var limits = ConnectionLimits()
+      limits.offersExtensions = false
+      let network = MemoryNetwork(
+        executor: simulation.executor, clock: simulation.clock, limits: limits, fate: fate)
       let server = network.serve(RPCRouter(services: services) { _, _ in }, as: "server")
       let channel = ClientChannel(
         connectors: [network.connector(from: "client", to: "server")], clock: simulation.clock,

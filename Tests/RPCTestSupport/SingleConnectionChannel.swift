@@ -26,6 +26,6 @@ package struct SingleConnectionChannel: RPCChannel {
   private func outgoing(_ method: MethodDescriptor, _ request: [UInt8], _ options: CallOptions) -> OutgoingCall {
     OutgoingCall(
       method: method, request: request, metadata: options.metadata,
-      deadline: options.timeout.map { connection.clock.now.advanced(by: $0) })
+      deadline: options.timeout.map { connection.clock.now.advanced(by: $0) }, received: options.received)
   }
 }

@@ -17,6 +17,7 @@ import TimeAndChance
     var limits = ConnectionLimits()
     limits.stallTimeout = .seconds(10)
     limits.lastStreamID = StreamID(2001)
+    limits.offersExtensions = false
     connection = ClientConnection(io: io, clock: simulation.clock, limits: limits)
   }
 

@@ -19,7 +19,7 @@ import TimeAndChance
     let envelope = RandomEnvelopes(seed: seed).response()
     var bytes: [UInt8] = []
     envelope.append(to: &bytes)
-    #expect(try ResponseEnvelope(parsing: bytes[...]) == envelope)
+    #expect(try ResponseEnvelope(parsing: bytes[...], metadataLimit: 16_384) == envelope)
     if envelope.error == nil { #expect(ResponseEnvelope.byteCount(ofReply: envelope.payload.count) == bytes.count) }
   }
 
@@ -32,10 +32,12 @@ import TimeAndChance
   }
 
   @Test func anEmptyEnvelopeIsAnEmptyOK() throws {
-    #expect(try ResponseEnvelope(parsing: []) == ResponseEnvelope())
+    #expect(try ResponseEnvelope(parsing: [], metadataLimit: 16_384) == ResponseEnvelope())
     // A status that says OK is the same as none.
-    #expect(try ResponseEnvelope(parsing: [0x0A, 0]) == ResponseEnvelope())
-    #expect(try ResponseEnvelope(parsing: [0x0A, 3, 0x12, 1, 0x78, 0x12, 1, 5]) == ResponseEnvelope(payload: [5]))
+    #expect(try ResponseEnvelope(parsing: [0x0A, 0], metadataLimit: 16_384) == ResponseEnvelope())
+    #expect(
+      try ResponseEnvelope(parsing: [0x0A, 3, 0x12, 1, 0x78, 0x12, 1, 5], metadataLimit: 16_384)
+        == ResponseEnvelope(payload: [5]))
   }
 
   /// No prefix and no mutation crashes; a prefix that ends within a field throws.
@@ -64,7 +66,7 @@ import TimeAndChance
       Issue.record("a fault without a reason")
     } catch {}
     do {
-      _ = try ResponseEnvelope(parsing: bytes)
+      _ = try ResponseEnvelope(parsing: bytes, metadataLimit: 16_384)
     } catch  where error.reason.isEmpty {
       Issue.record("a fault without a reason")
     } catch {}
@@ -90,7 +92,7 @@ import TimeAndChance
   /// Unknown fields of every wire type, and known ones of another type, are skipped.
   @Test func unknownFields() throws {
     let unknown: [UInt8] = [
-      0x30, 0x96, 0x01, 0x39, 1, 2, 3, 4, 5, 6, 7, 8, 0x3D, 1, 2, 3, 4, 0x42, 2, 9, 9, 0xA2, 0x06, 1, 7, 0x08, 1, 0x22,
+      0x30, 0x96, 0x01, 0x39, 1, 2, 3, 4, 5, 6, 7, 8, 0x3D, 1, 2, 3, 4, 0x42, 2, 9, 9, 0xB2, 0x06, 1, 7, 0x08, 1, 0x22,
       0,
     ]
     var bytes = unknown
@@ -98,7 +100,7 @@ import TimeAndChance
     envelope.append(to: &bytes)
     bytes += unknown
     #expect(try RequestEnvelope(parsing: bytes[...], metadataLimit: .max) == envelope)
-    #expect(try ResponseEnvelope(parsing: unknown.dropLast(4)[...]) == ResponseEnvelope())
+    #expect(try ResponseEnvelope(parsing: unknown.dropLast(4)[...], metadataLimit: 16_384) == ResponseEnvelope())
   }
 
   /// A million pairs in one frame stop at the limit, not at the memory's end.
@@ -126,7 +128,7 @@ import TimeAndChance
     let status = [0x08, 5, 0x12, 3, 0x61, 0, 0xFF] + Array(repeatElement(detail, count: 1000).joined())
     var bytes: [UInt8] = []
     bytes.appendField(1, status)
-    let error = try #require(try ResponseEnvelope(parsing: bytes[...]).error)
+    let error = try #require(try ResponseEnvelope(parsing: bytes[...], metadataLimit: 16_384).error)
     #expect(error.code == .notFound)
     #expect(error.message == "a\0\u{FFFD}")
     #expect(error.details.count == RPCError.maximumDetails)

@@ -121,7 +121,10 @@ import Testing
     answer: String, _ body: @escaping @Sendable (SingleConnectionChannel) async throws -> String
   ) throws -> (sent: [UInt8], outcome: Result<String, any Error>) {
     let simulation = Simulation()
-    let connection = ClientConnection(io: TestIO(executor: simulation.executor), clock: simulation.clock)
+    var limits = ConnectionLimits()
+    limits.offersExtensions = false
+    let connection = ClientConnection(
+      io: TestIO(executor: simulation.executor), clock: simulation.clock, limits: limits)
     let outcome = Watched<Result<String, any Error>?>(nil)
     Task(executorPreference: simulation.executor) {
       do {
@@ -222,7 +225,10 @@ import Testing
   /// Timeout and metadata stand in fields 4 and 5; a call that is given up is followed by a CANCEL frame.
   @Test func optionsAndCancel() throws {
     let simulation = Simulation()
-    let connection = ClientConnection(io: TestIO(executor: simulation.executor), clock: simulation.clock)
+    var limits = ConnectionLimits()
+    limits.offersExtensions = false
+    let connection = ClientConnection(
+      io: TestIO(executor: simulation.executor), clock: simulation.clock, limits: limits)
     let task = Task(executorPreference: simulation.executor) {
       let options = CallOptions(timeout: .nanoseconds(300), metadata: ["k": "v"])
       let _: TestMessage = try await SingleConnectionChannel(connection).unary(

@@ -6,9 +6,11 @@ import Testing
 /// Messages arrive once and in order, the end after them, a failure at once; the queue asks for a stall when it weighs too
 /// much, and tells when it has drained; a reader that waits is woken by whatever happens first.
 @Suite struct MessageQueueTests {
-  private final class Owner: StallObserver {
+  private final class Owner: QueueOwner {
     let drained = Watched<[StreamID]>([])
+    let granted = Watched<[Int]>([])
     func caughtUp(_ id: StreamID) { drained.update { $0.append(id) } }
+    func grant(_ credit: Int, to id: StreamID) { granted.update { $0.append(credit) } }
   }
 
   private let owner = Owner()
@@ -20,7 +22,7 @@ import Testing
   private func push(_ message: [UInt8]) -> Bool {
     var deferred = Deferred()
     defer { deferred.perform() }
-    return queue.push(message[...], &deferred)
+    return queue.push(message[...], counted: false, &deferred) == .mustStall
   }
 
   private func finish(_ end: Result<Void, RPCError>) {
@@ -147,7 +149,10 @@ import Testing
 
   @Test func twoReadersAreOurMistake() async {
     await #expect(processExitsWith: .failure) {
-      final class Nobody: StallObserver { func caughtUp(_ id: StreamID) {} }
+      final class Nobody: QueueOwner {
+        func caughtUp(_ id: StreamID) {}
+        func grant(_ credit: Int, to id: StreamID) {}
+      }
       let queue = MessageQueue(id: StreamID(1), owner: Nobody())
       async let first = queue.next()
       async let second = queue.next()

@@ -22,7 +22,9 @@ import Testing
 
   private func request(_ payload: Int, _ id: UInt32, _ outbound: inout Outbound, deadline: Duration? = nil) {
     let envelope = RequestEnvelope(payload: [UInt8](repeating: 1, count: payload)[...], timeoutNanoseconds: 77)
-    outbound.appendRequest(envelope, [], deadline: deadline.map { clock.now.advanced(by: $0) }, id: StreamID(id))
+    var deferred = Deferred()
+    outbound.appendRequest(
+      envelope, [], deadline: deadline.map { clock.now.advanced(by: $0) }, id: StreamID(id), clock: clock, &deferred)
   }
 
   private static let full = [UInt8](repeating: 0, count: Outbound.highWater)
@@ -84,13 +86,13 @@ import Testing
     let outbound = Watched(Outbound())
     outbound.update { $0.appendMessage(Self.full, id: StreamID(1)) }
     async let cancelled = write([1], 1, outbound)
-    let ticket = await outbound.wait { $0.waiting.count == 1 }.waiting.map(\.ticket).first ?? 0
+    let ticket = await outbound.wait { $0.waiting.count == 1 }.waiting.map(\.frame.ticket).first ?? 0
     async let closed = write([2], 1, outbound)
     await outbound.wait { $0.waiting.count == 2 }
     let deferred = outbound.update { outbound in
       var deferred = Deferred()
-      outbound.cancelWait(ticket: ticket, &deferred)
-      outbound.cancelWait(ticket: 99, &deferred)
+      outbound.cancelWait(StreamID(1), ticket: ticket, &deferred)
+      outbound.cancelWait(StreamID(1), ticket: 99, &deferred)
       outbound.close(&deferred)
       return deferred
     }
@@ -117,7 +119,12 @@ import Testing
 
   private func write(_ message: [UInt8], _ id: UInt32, _ outbound: Watched<Outbound>) async -> WriteOutcome {
     await withCheckedContinuation { writer in
-      outbound.update { _ = $0.wait(message, id: StreamID(id), writer) }
+      let deferred = outbound.update { outbound in
+        var deferred = Deferred()
+        _ = outbound.wait(message, id: StreamID(id), writer, clock: clock, &deferred)
+        return deferred
+      }
+      deferred.perform()
     }
   }
 

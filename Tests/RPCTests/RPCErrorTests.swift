@@ -53,7 +53,7 @@ import Testing
     #expect(error.fittedForWire().code == .internal)
     var bytes: [UInt8] = []
     ResponseEnvelope(error: error).append(to: &bytes)
-    #expect(try ResponseEnvelope(parsing: bytes[...]).error?.code == .internal)
+    #expect(try ResponseEnvelope(parsing: bytes[...], metadataLimit: 16_384).error?.code == .internal)
   }
 
   @Test func okIsNoError() async {

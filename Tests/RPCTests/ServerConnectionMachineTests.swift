@@ -241,13 +241,60 @@ import Testing
 
   @Test func drainingRefusesNewCallsOnly() {
     var machine = State.messages.machine
-    machine.isDraining = true
+    machine.admission = .refused
     guard case .reject(let error, nil) = machine.receive(Self.request(StreamID(7))) else {
       Issue.record("a new call was taken")
       return
     }
     #expect(error.code == .unavailable)
     #expect(letter(machine.receive(Frame(streamID: Self.id, type: .data, payload: [1]))) == "M")
+  }
+
+  /// A client that was told which calls are the last makes the others elsewhere, and wants no answer.
+  @Test func newCallsArePassedOver() {
+    var machine = State.messages.machine
+    machine.admission = .passedOver
+    #expect(letter(machine.receive(Self.request(StreamID(7)))) == "-")
+    let header = FrameHeader(length: 5000, streamID: StreamID(9), type: .request, flags: [])
+    #expect(letter(machine.receiveOversize(header, limit: 4096)) == "-")
+    #expect(letter(machine.receive(Frame(streamID: Self.id, type: .data, payload: [1]))) == "M")
+  }
+
+  /// A request in fragments uses its id with the first of them: later calls may be complete before it, and an id is used
+  /// once all the same.
+  @Test func aRequestInFragments() {
+    var machine = Machine(metadataLimit: 1000)
+    machine.announce(Self.id)
+    machine.announce(Self.id)
+    #expect(letter(machine.receive(Self.request(StreamID(7)))) == "C")
+    #expect(letter(machine.receive(Self.request(Self.id))) == "C")
+    #expect(letter(machine.receive(Self.request(Self.id))) == "!")
+    machine.announce(StreamID(3))
+    #expect(letter(machine.receive(Self.request(StreamID(3)))) == "!", "the id was used before")
+    machine.announce(StreamID(9))
+    machine.admission = .passedOver
+    #expect(machine.highestID == StreamID(9))
+    #expect(letter(machine.receive(Self.request(StreamID(9)))) == "C", "it was announced in time")
+    machine.announce(StreamID(11))
+    #expect(letter(machine.receive(Self.request(StreamID(11)))) == "-")
+  }
+
+  @Test func anAnnouncedCallMayBeGivenUp() {
+    var machine = Machine(metadataLimit: 1000)
+    machine.announce(Self.id)
+    #expect(letter(machine.receive(Frame(streamID: Self.id, type: .cancel))) == "-")
+    #expect(letter(machine.receive(Self.request(Self.id))) == "!")
+  }
+
+  @Test func aRequestSaysWhetherItWantsTheExtensions() {
+    for (flags, expected) in [(FrameFlags.extended, true), ([], false), ([.extended, .remoteOpen], true)] {
+      var machine = State.unused.machine
+      guard case .open(let opening) = machine.receive(Self.request(Self.id, flags)) else {
+        Issue.record("\(flags) does not open")
+        continue
+      }
+      #expect(opening.isExtended == expected)
+    }
   }
 
   @Test func closingHandsOutTheCallsInOrder() {

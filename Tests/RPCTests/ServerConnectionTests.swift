@@ -98,7 +98,8 @@ import TimeAndChance
   private func codes() -> [UInt32: StatusCode] {
     var codes: [UInt32: StatusCode] = [:]
     for frame in frames() where frame.type == .response {
-      codes[frame.streamID.rawValue] = (try? ResponseEnvelope(parsing: frame.payload[...]))?.error?.code ?? .ok
+      codes[frame.streamID.rawValue] =
+        (try? ResponseEnvelope(parsing: frame.payload[...], metadataLimit: 16_384))?.error?.code ?? .ok
     }
     return codes
   }
@@ -262,7 +263,7 @@ import TimeAndChance
       Issue.record("a frame above the limit was sent")
       return
     }
-    let response = try ResponseEnvelope(parsing: frame.payload[...])
+    let response = try ResponseEnvelope(parsing: frame.payload[...], metadataLimit: 16_384)
     if excess == 0 {
       #expect(response.payload == reply[...] && frame.payload.count == 1 << 20)
     } else {
@@ -291,7 +292,8 @@ import TimeAndChance
       Issue.record("\(events)")
       return
     }
-    #expect((try? ResponseEnvelope(parsing: last.payload[...]))?.error?.code == .resourceExhausted)
+    #expect(
+      (try? ResponseEnvelope(parsing: last.payload[...], metadataLimit: 16_384))?.error?.code == .resourceExhausted)
   }
 
   // MARK: Deadlines
@@ -400,7 +402,7 @@ import TimeAndChance
       Issue.record("no answer")
       return
     }
-    #expect((try? ResponseEnvelope(parsing: frame.payload[...]))?.error?.code == .internal)
+    #expect((try? ResponseEnvelope(parsing: frame.payload[...], metadataLimit: 16_384))?.error?.code == .internal)
   }
 
   /// A writer that outlives its handler is told, and sends nothing.

@@ -82,7 +82,7 @@ final class RawSocket {
     guard let frame = try receive(), frame.type == .response, frame.streamID == StreamID(id) else {
       throw Failure(call: "a response on stream \(id)", code: 0)
     }
-    return try ResponseEnvelope(parsing: frame.payload[...]).error?.code ?? .ok
+    return try ResponseEnvelope(parsing: frame.payload[...], metadataLimit: 16_384).error?.code ?? .ok
   }
 
   /// Says that nothing more will be sent.

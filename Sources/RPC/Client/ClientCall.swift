@@ -21,6 +21,7 @@ public final class ClientCall: Sendable {
   /// with success without reading on; `RESOURCE_EXHAUSTED` for a message above the frame limit; `CANCELLED` when the task
   /// is cancelled while it waits.
   public func send(_ message: [UInt8]) async throws(RPCError) {
+    await connection.settle(forMessageOf: message.count)
     guard try await !connection.send(message, on: id) else { return }
     hasRefused.store(true, ordering: .relaxed)
     throw replies.failure ?? RPCError(.failedPrecondition, "the call takes no more messages: it was ended")

@@ -54,6 +54,7 @@ public final class ClientChannel: RPCChannel {
     var tried: ClientConnection?
     while true {
       let connection = try await connection(for: call, waitsForReady: options.waitForReady, unlike: tried)
+      await connection.settle(forMessageOf: request.count)
       if let reply = try await connection.unary(call) { return reply }
       tried = connection
     }
@@ -67,6 +68,7 @@ public final class ClientChannel: RPCChannel {
     var tried: ClientConnection?
     while true {
       let connection = try await connection(for: call, waitsForReady: options.waitForReady, unlike: tried)
+      await connection.settle(forMessageOf: request.count)
       if let opened = try connection.open(call) { return opened }
       tried = connection
     }
@@ -75,7 +77,7 @@ public final class ClientChannel: RPCChannel {
   private func outgoing(_ method: MethodDescriptor, _ request: [UInt8], _ options: CallOptions) -> OutgoingCall {
     OutgoingCall(
       method: method, request: request, metadata: options.metadata,
-      deadline: options.timeout.map { clock.now.advanced(by: $0) })
+      deadline: options.timeout.map { clock.now.advanced(by: $0) }, received: options.received)
   }
 }
 

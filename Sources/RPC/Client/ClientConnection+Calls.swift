@@ -7,6 +7,7 @@ struct OutgoingCall: Sendable {
   let request: [UInt8]
   let metadata: Metadata
   let deadline: ContinuousClock.Instant?
+  var received: ReplyMetadata?
 }
 
 extension ClientConnection {
@@ -49,8 +50,10 @@ extension ClientConnection {
     let envelope = try envelope(of: call)
     let (beginning, replies) = update { state, deferred in
       var replies: MessageQueue?
+      // A peer that has not answered the offer, or not in time, counts from the first byte on, if it counts at all.
+      let window = limits.offersExtensions ? limits.streamWindow : nil
       let beginning = begin(call, envelope, &state, &deferred) { id in
-        let queue = MessageQueue(id: id, owner: self)
+        let queue = MessageQueue(id: id, owner: self, window: window)
         replies = queue
         return .stream(queue)
       }
@@ -67,13 +70,6 @@ extension ClientConnection {
   private func envelope(of call: OutgoingCall) throws(RPCError) -> RequestEnvelope {
     var envelope = RequestEnvelope(name: call.method.name, payload: call.request[...], metadata: call.metadata)
     if let fault = call.metadata.fault(limit: limits.maximumMetadataBytes) { throw fault }
-    let size = envelope.maximumByteCount
-    guard size <= limits.maximumFramePayload else {
-      let limit = limits.maximumFramePayload
-      throw RPCError(
-        .resourceExhausted,
-        "a request of \(size) bytes with its envelope is above the limit of \(limit); send a smaller one or stream it")
-    }
     if let deadline = call.deadline {
       let left = clock.now.duration(to: deadline)
       guard left > .zero else { throw Self.deadlineExceeded }
@@ -87,15 +83,33 @@ extension ClientConnection {
     _ call: OutgoingCall, _ envelope: RequestEnvelope, _ state: inout State, _ deferred: inout Deferred,
     _ consumer: (StreamID) -> PendingCall.Consumer
   ) -> Beginning {
-    guard state.closed == nil, !state.machine.isExhausted else { return .unusable }
+    guard state.closed == nil, !state.isToldToGo, !state.machine.isExhausted else { return .unusable }
     // The cancellation handler runs after the task was marked and takes the lock: it cannot come between.
     if Task.isCancelled { return .failed(Self.callerCancelled) }
-    let (id, flags) = state.machine.begin(call.method.shape) { id in
-      PendingCall(deadline: call.deadline, consumer: consumer(id))
+    let limit = state.largestMessage(limits)
+    let size = envelope.maximumByteCount
+    guard size <= limit else {
+      return .failed(
+        RPCError(
+          .resourceExhausted,
+          "a request of \(size) bytes with its envelope is above the limit of \(limit); send a smaller one or stream it"
+        ))
+    }
+    let isHeld = state.machine.callCount - state.link.outbound.heldCount >= state.callLimit
+    var (id, flags) = state.machine.begin(call.method.shape) { id in
+      PendingCall(
+        deadline: call.deadline, consumer: consumer(id), repliesStream: call.method.shape.streamsReplies,
+        received: call.received)
     }
     if state.machine.isExhausted { deferred.open(retired) }
     if let deadline = call.deadline { state.timers.require(deadline) }
-    state.link.outbound.appendRequest(envelope, flags, deadline: call.deadline, id: id)
+    if limits.offersExtensions {
+      flags.insert(.extended)
+      if state.offerEnds == nil { offer(&state) }
+    }
+    state.link.outbound.appendRequest(
+      envelope, flags, deadline: call.deadline, id: id, countsData: call.method.shape.streamsRequests, isHeld: isHeld,
+      clock: clock, &deferred)
     return .begun(id)
   }
 

@@ -14,32 +14,48 @@ public final class ClientConnection: ConnectionShell {
 
     let deadline: ContinuousClock.Instant?
     let consumer: Consumer
+    /// Whether there may be no reply at all, or several.
+    let repliesStream: Bool
+    /// Where the metadata of the reply goes.
+    let received: ReplyMetadata?
   }
 
   struct State: ConnectionState {
     var machine: ClientConnectionMachine<PendingCall>
     var link = TransportLink()
     var timers = CallTimers()
+    var negotiation: Negotiation
+    var assembler: FragmentAssembler
+    var inflow: Inflow
+    var pings: PingTimer?
+    /// Until when the peer may answer the offer of extensions.
+    var offerEnds: ContinuousClock.Instant?
     /// Set when no call can be made any more and none runs: why.
     var closed: RPCError?
     /// Whether to close when the last call has ended.
     var closesWhenIdle = false
+    /// Whether the peer wants no more calls here.
+    var isToldToGo = false
     /// Whether the peer has ever sent a frame.
     var hasReceived = false
 
     var mayRead: Bool { !timers.isStalled }
+    var isClosed: Bool { closed != nil }
+    var callCount: Int { machine.callCount }
     func maySend(_ id: StreamID) -> Bool { machine.maySend(id) }
+    func announce(_ id: StreamID) {}
   }
 
   let io: any ConnectionIO
   let clock: any ServiceClock
   let limits: ConnectionLimits
   let state: Mutex<State>
-  /// Apart from the state, so that callers need not wait while a read is cut into frames.
-  private let decoder: Mutex<FrameDecoder>
+  let decoder: Mutex<FrameDecoder>
 
-  /// Opened when the connection takes no more calls: it is closed, or its stream ids are used up.
+  /// Opened when the connection takes no more calls: it is closed, its stream ids are used up, or the peer wants it to go.
   let retired = Latch()
+  /// Opened when it is known what the peer takes.
+  let settled = Latch()
 
   /// Makes the client's end over a transport that is connected.
   public init(io: any ConnectionIO, clock: any ServiceClock, limits: ConnectionLimits = ConnectionLimits()) {
@@ -47,7 +63,22 @@ public final class ClientConnection: ConnectionShell {
     self.clock = clock
     self.limits = limits
     decoder = Mutex(FrameDecoder(maximumPayload: limits.maximumFramePayload))
-    state = Mutex(State(machine: ClientConnectionMachine(lastID: limits.lastStreamID)))
+    state = Mutex(
+      State(
+        machine: ClientConnectionMachine(lastID: limits.lastStreamID, metadataLimit: limits.maximumMetadataBytes),
+        negotiation: Negotiation(isServer: false, minimumPingInterval: .zero),
+        assembler: FragmentAssembler(maximumMessage: limits.maximumMessageBytes),
+        inflow: Inflow(window: limits.connectionWindow)))
+    state.withLock { state in
+      if limits.offersExtensions {
+        // Leaves at once, and nobody waits for the answer.
+        state.link.outbound = .cautious
+        state.link.outbound.append(.hello) { Hello(limits, isServer: false).append(to: &$0) }
+      } else {
+        state.negotiation.settleForPlain()
+      }
+    }
+    if limits.offersExtensions { update { _, _ in } } else { settled.open() }
   }
 
   /// Who is at the other end.
@@ -85,6 +116,7 @@ public final class ClientConnection: ConnectionShell {
     state.link.closes = true
     for call in state.machine.close() { Self.end(call, .failure(error), &deferred) }
     deferred.open(retired)
+    deferred.open(settled)
   }
 
   /// Hands a call its outcome; messages of a stream that have arrived can still be read.
@@ -95,7 +127,7 @@ public final class ClientConnection: ConnectionShell {
     case .reply(let continuation): deferred.resume(continuation, outcome.map { $0 ?? [] })
     case .stream(let queue):
       // The call has ended here, so that there is nothing left whose reading could be stopped.
-      if case .success(let message?) = outcome { _ = queue.push(message, &deferred) }
+      if case .success(let message?) = outcome { _ = queue.push(message, counted: false, &deferred) }
       queue.finish(outcome.map { _ in }, &deferred)
     }
   }
@@ -110,7 +142,9 @@ public final class ClientConnection: ConnectionShell {
     _ call: PendingCall, _ id: StreamID, _ error: RPCError, _ state: inout State, _ deferred: inout Deferred
   ) {
     state.timers.endStall(of: id)
+    state.assembler.drop(id)
     if !state.link.outbound.drop(id, &deferred) { state.link.outbound.appendCancel(id: id) }
+    admit(&state, &deferred)
     switch call.consumer {
     case .reply(let continuation): deferred.resume(continuation, .failure(error))
     case .stream(let queue): queue.fail(error, &deferred)
@@ -122,21 +156,15 @@ public final class ClientConnection: ConnectionShell {
 // MARK: - The transport's side
 
 extension ClientConnection {
-  /// See `DrivenConnection`.
-  public func receive(_ bytes: RawSpan) {
-    let events = decoder.withLock { $0.decode(bytes) }
-    guard !events.isEmpty else { return }
-    update { state, deferred in
-      guard state.closed == nil else { return }
-      state.hasReceived = true
-      for event in events {
-        switch event {
-        case .frame(let frame): handle(state.machine.receive(frame), frame.streamID, &state, &deferred)
-        case .oversize(let header):
-          let event = state.machine.receiveOversize(header, limit: limits.maximumFramePayload)
-          handle(event, header.streamID, &state, &deferred)
-        }
-      }
+  func handle(_ event: FrameDecoder.Event, _ state: inout State, _ deferred: inout Deferred) {
+    state.hasReceived = true
+    // A peer with extensions answers the offer before it says anything else.
+    if case .unknown = state.negotiation.peer { settleForPlain(&state, &deferred) }
+    switch event {
+    case .frame(let frame): handle(state.machine.receive(frame), frame.streamID, &state, &deferred)
+    case .oversize(let header):
+      let limit = state.negotiation.isExtended ? limits.maximumMessageBytes : limits.maximumFramePayload
+      handle(state.machine.receiveOversize(header, limit: limit), header.streamID, &state, &deferred)
     }
   }
 
@@ -145,16 +173,33 @@ extension ClientConnection {
     _ deferred: inout Deferred
   ) {
     switch event {
-    case .reply(let call, let result): ended(call, result.map { $0 }, id, &state, &deferred)
-    case .ended(let call, let error):
-      ended(call, error.map { .failure($0) } ?? .success(nil), id, &state, &deferred)
+    case .response(let call, let response):
+      if let received = call.received {
+        if !response.headers.isEmpty { received.headers = response.headers }
+        received.trailers = response.trailers
+      }
+      let outcome: Result<ArraySlice<UInt8>?, RPCError>
+      if let error = response.error {
+        outcome = .failure(error)
+      } else if call.repliesStream && response.payload.isEmpty {
+        outcome = .success(nil)
+      } else {
+        outcome = .success(response.payload)
+      }
+      ended(call, outcome, id, &state, &deferred)
+    case .headers(let call, let metadata): call.received?.headers = metadata
+    case .ended(let call, let end):
+      call.received?.trailers = end.trailers
+      ended(call, end.error.map { .failure($0) } ?? .success(nil), id, &state, &deferred)
     case .message(let call, let message, ended: true): ended(call, .success(message), id, &state, &deferred)
     case .message(let call, let message, ended: false):
       guard case .stream(let queue) = call.consumer else {
         preconditionFailure("a call with one reply got a message of a stream")
       }
-      if queue.push(message, &deferred) {
-        state.timers.beginStall(of: id, until: clock.now.advanced(by: limits.stallTimeout))
+      switch queue.push(message, counted: state.negotiation.isExtended, &deferred) {
+      case .taken: break
+      case .mustStall: state.timers.beginStall(of: id, until: clock.now.advanced(by: limits.stallTimeout))
+      case .overrun: abandon(id, Self.overrun, &state, &deferred)
       }
     case .violation(let call, let error): fail(call, id, error, &state, &deferred)
     case .ignored: break
@@ -168,6 +213,7 @@ extension ClientConnection {
     state.timers.endStall(of: id)
     // Messages that still wait would be ignored by the peer; their writers learn that the call is over.
     _ = state.link.outbound.drop(id, &deferred)
+    admit(&state, &deferred)
     Self.end(call, outcome, &deferred)
     closeIfIdle(&state, &deferred)
   }
@@ -179,15 +225,97 @@ extension ClientConnection {
         at: clock.now, state.machine.calls.lazy.map { (id: $0.id, deadline: $0.call.deadline) })
       for id in expired { abandon(id, Self.deadlineExceeded, &state, &deferred) }
       for id in stalled { abandon(id, Self.stalled, &state, &deferred) }
+      if case .unknown = state.negotiation.peer, let offerEnds = state.offerEnds {
+        if offerEnds <= clock.now { settleForPlain(&state, &deferred) } else { state.timers.require(offerEnds) }
+      }
+      keepAlive(&state, &deferred)
     }
   }
 
   static let deadlineExceeded = RPCError(.deadlineExceeded, "no outcome before the deadline")
   private static let stalled = RPCError(
     .resourceExhausted, "the replies of the stream were not read in time; read faster or ask for less")
+  private static let overrun = RPCError(.internal, "the server sent more of a stream than it was allowed to")
 
   /// See `DrivenConnection`.
   public func closed(_ error: RPCError) {
     update { state, deferred in close(error, &state, &deferred) }
   }
+}
+
+// MARK: - The connection as a whole
+
+extension ClientConnection {
+  func greeted(_ hello: Hello, mustAnswer: Bool, _ state: inout State, _ deferred: inout Deferred) {
+    state.hasReceived = true
+    state.link.outbound.learn(hello, clock: clock, &deferred)
+    deferred.open(settled)
+    admit(&state, &deferred)
+  }
+
+  private func settleForPlain(_ state: inout State, _ deferred: inout Deferred) {
+    state.negotiation.settleForPlain()
+    state.link.outbound.learn(nil, clock: clock, &deferred)
+    deferred.open(settled)
+  }
+
+  /// Waits until it is known what the peer takes, if a message is so large that a plain peer would not take it.
+  func settle(forMessageOf count: Int) async {
+    guard count > limits.maximumFramePayload else { return }
+    update { state, _ in
+      if state.offerEnds == nil { offer(&state) }
+    }
+    await settled.wait()
+  }
+
+  /// The offer of extensions leaves: from now on the peer has time to answer.
+  func offer(_ state: inout State) {
+    let end = clock.now.advanced(by: limits.offerTimeout)
+    state.offerEnds = end
+    if case .unknown = state.negotiation.peer { state.timers.require(end) }
+  }
+
+  func ponged(_ payload: [UInt8], _ state: inout State, _ deferred: inout Deferred) {}
+
+  /// New calls go elsewhere, and so do those that the peer has not looked at.
+  func toldToGo(_ goAway: GoAway, _ state: inout State, _ deferred: inout Deferred) {
+    state.isToldToGo = true
+    deferred.open(retired)
+    for (id, call) in state.machine.passOver(above: goAway.lastID) {
+      state.timers.endStall(of: id)
+      _ = state.link.outbound.drop(id, &deferred)
+      switch call.consumer {
+      // Nothing of it has taken effect: the channel makes the call again on another connection.
+      case .reply(let continuation): deferred.resume(continuation, nil)
+      case .stream(let queue):
+        let reason = "the server passed the call over, it may be made again: \(goAway.message)"
+        queue.fail(RPCError(.unavailable, reason), &deferred)
+      }
+    }
+    closeIfIdle(&state, &deferred)
+  }
+
+  func abort(_ error: RPCError, _ state: inout State, _ deferred: inout Deferred) { close(error, &state, &deferred) }
+
+  /// Sends calls that were held back, as many as the peer takes.
+  private func admit(_ state: inout State, _ deferred: inout Deferred) {
+    let held = state.link.outbound.heldCount
+    guard held > 0 else { return }
+    let running = state.machine.callCount - held
+    state.link.outbound.admit(state.callLimit - running, clock: clock, &deferred)
+  }
+}
+
+extension ClientConnection.State {
+  /// The most calls that the peer takes at a time.
+  var callLimit: Int {
+    switch negotiation.peer {
+    case .unknown: Self.callsBeforeHello
+    case .plain: .max
+    case .extended(let hello): max(1, hello.maximumCalls)
+    }
+  }
+
+  /// How many calls are sent before the peer has said how many it takes.
+  private static let callsBeforeHello = 64
 }

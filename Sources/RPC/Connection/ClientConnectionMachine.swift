@@ -9,12 +9,14 @@
 ///   that has ended here, frames of unknown types) is ignored.
 struct ClientConnectionMachine<Call: Sendable>: Sendable {
   enum Event: Sendable {
-    /// The call ended with its one reply or an error.
-    case reply(Call, Result<ArraySlice<UInt8>, RPCError>)
+    /// The call ended with a Response frame.
+    case response(Call, ResponseEnvelope)
+    /// The metadata with which the replies begin.
+    case headers(Call, Metadata)
     /// A message of a reply stream; `ended` if it is the last.
     case message(Call, ArraySlice<UInt8>, ended: Bool)
     /// A reply stream ended.
-    case ended(Call, RPCError?)
+    case ended(Call, StreamEnd)
     /// The peer broke the protocol: the call has failed with this, and the peer is told to stop it.
     case violation(Call, RPCError)
     /// Nothing to do.
@@ -25,14 +27,20 @@ struct ClientConnectionMachine<Call: Sendable>: Sendable {
     var call: Call
     var streamsReplies: Bool
     var isOpenForRequests: Bool
+    /// Whether metadata of the replies may still come: nothing else of them has.
+    var mayHaveHeaders = true
   }
 
   private let lastID: StreamID
+  private let metadataLimit: Int
   private var nextID = StreamID.first
   private var streams: [StreamID: Stream] = [:]
 
-  /// A machine that uses ids up to `lastID`.
-  init(lastID: StreamID = .last) { self.lastID = lastID }
+  /// A machine that uses ids up to `lastID` and takes metadata up to `metadataLimit` bytes.
+  init(lastID: StreamID = .last, metadataLimit: Int) {
+    self.lastID = lastID
+    self.metadataLimit = metadataLimit
+  }
 
   /// How many calls are running.
   var callCount: Int { streams.count }
@@ -68,6 +76,13 @@ struct ClientConnectionMachine<Call: Sendable>: Sendable {
   /// The caller gives up; returns the call if it still ran, and then the peer must be told.
   mutating func abandon(_ id: StreamID) -> Call? { streams.removeValue(forKey: id)?.call }
 
+  /// The peer has not looked at the calls above `lastID` and never will: hands them out, in the order of ids.
+  mutating func passOver(above lastID: StreamID) -> [(id: StreamID, call: Call)] {
+    let passed = streams.filter { $0.key > lastID }.sorted { $0.key < $1.key }
+    for (id, _) in passed { streams[id] = nil }
+    return passed.map { (id: $0.key, call: $0.value.call) }
+  }
+
   /// The connection is gone: hands out every call, in the order of ids, to be failed.
   mutating func close() -> [Call] {
     defer { streams = [:] }
@@ -78,6 +93,8 @@ struct ClientConnectionMachine<Call: Sendable>: Sendable {
     switch frame.type {
     case .response: receiveResponse(frame)
     case .data: receiveData(frame)
+    case .headers: receiveHeaders(frame)
+    case .end: receiveEnd(frame)
     default: .ignored
     }
   }
@@ -86,41 +103,75 @@ struct ClientConnectionMachine<Call: Sendable>: Sendable {
   mutating func receiveOversize(_ header: FrameHeader, limit: Int) -> Event {
     guard header.type == .response || header.type == .data, let call = abandon(header.streamID) else { return .ignored }
     let error = RPCError(
-      .resourceExhausted, "the server sent a frame of \(header.length) bytes, above the limit of \(limit)")
+      .resourceExhausted, "the server sent a message of \(header.length) bytes, above the limit of \(limit)")
     return .violation(call, error)
   }
 
+  /// Ends any call: one with a stream of replies if it failed, and, where the server is a plain peer, also if not; its
+  /// payload, if any, is then the last message.
   private mutating func receiveResponse(_ frame: Frame) -> Event {
     guard let stream = streams.removeValue(forKey: frame.streamID) else { return .ignored }
-    let outcome: Result<ArraySlice<UInt8>, RPCError>
     do throws(EnvelopeError) {
-      let response = try ResponseEnvelope(parsing: frame.payload[...])
-      outcome = if let error = response.error { .failure(error) } else { .success(response.payload) }
+      return .response(stream.call, try ResponseEnvelope(parsing: frame.payload[...], metadataLimit: metadataLimit))
     } catch {
-      outcome = .failure(RPCError(.internal, "malformed response envelope: \(error.reason)"))
+      return .response(stream.call, ResponseEnvelope(error: error.ofServer("response envelope")))
     }
-    guard stream.streamsReplies else { return .reply(stream.call, outcome) }
-    switch outcome {
-    case .failure(let error): return .ended(stream.call, error)
-    // Plain peers may end a reply stream with a Response; its payload, if any, is the last message.
-    case .success(let payload):
-      return payload.isEmpty ? .ended(stream.call, nil) : .message(stream.call, payload, ended: true)
+  }
+
+  private mutating func receiveHeaders(_ frame: Frame) -> Event {
+    guard let stream = streams[frame.streamID] else { return .ignored }
+    guard stream.mayHaveHeaders else {
+      return violation(frame.streamID, stream, "the server sent headers twice, or after a message")
     }
+    streams[frame.streamID]?.mayHaveHeaders = false
+    do throws(EnvelopeError) {
+      return .headers(stream.call, try Metadata(parsingHeaders: frame.payload[...], limit: metadataLimit))
+    } catch {
+      streams[frame.streamID] = nil
+      return .violation(stream.call, error.ofServer("headers"))
+    }
+  }
+
+  private mutating func receiveEnd(_ frame: Frame) -> Event {
+    guard let stream = streams[frame.streamID] else { return .ignored }
+    guard stream.streamsReplies else {
+      return violation(frame.streamID, stream, "the server ended a stream of a call that has one reply")
+    }
+    streams[frame.streamID] = nil
+    do throws(EnvelopeError) {
+      return .ended(stream.call, try StreamEnd(parsing: frame.payload[...], metadataLimit: metadataLimit))
+    } catch {
+      return .ended(stream.call, StreamEnd(error: error.ofServer("end of a stream")))
+    }
+  }
+
+  private mutating func violation(_ id: StreamID, _ stream: Stream, _ reason: String) -> Event {
+    streams[id] = nil
+    return .violation(stream.call, RPCError(.internal, reason))
   }
 
   private mutating func receiveData(_ frame: Frame) -> Event {
     guard let stream = streams[frame.streamID] else { return .ignored }
     guard stream.streamsReplies else {
-      streams[frame.streamID] = nil
-      return .violation(
-        stream.call, RPCError(.internal, "the server sent stream data for a call that has one reply"))
+      return violation(frame.streamID, stream, "the server sent stream data for a call that has one reply")
     }
     let ended = frame.flags.contains(.remoteClosed)
-    if ended { streams[frame.streamID] = nil }
+    if ended {
+      streams[frame.streamID] = nil
+    } else if stream.mayHaveHeaders {
+      streams[frame.streamID]?.mayHaveHeaders = false
+    }
     // A zero-length Data without ND is an empty message, not an end; with RC an empty payload is only the end.
     if frame.payload.isEmpty, ended || frame.flags.contains(.noData) {
-      return ended ? .ended(stream.call, nil) : .ignored
+      return ended ? .ended(stream.call, StreamEnd()) : .ignored
     }
     return .message(stream.call, frame.payload[...], ended: ended)
+  }
+}
+
+extension EnvelopeError {
+  /// What a call fails with when its server has sent something that cannot be read.
+  fileprivate func ofServer(_ what: String) -> RPCError {
+    RPCError(code == .resourceExhausted ? code : .internal, "malformed \(what): \(reason)")
   }
 }

@@ -3,21 +3,43 @@ import TimeAndChance
 
 /// What both ends of a connection share: the shell around their machines. It decides with its lock held and acts when the
 /// lock is released.
-protocol ConnectionShell: DrivenConnection, StallObserver {
+protocol ConnectionShell: DrivenConnection, QueueOwner {
   associatedtype State: ConnectionState
   var state: Mutex<State> { get }
+  /// Apart from the state, so that callers and handlers need not wait while a read is cut into frames.
+  var decoder: Mutex<FrameDecoder> { get }
   var io: any ConnectionIO { get }
   var clock: any ServiceClock { get }
   var limits: ConnectionLimits { get }
+
+  /// A whole frame of a call, or one above the limit.
+  func handle(_ event: FrameDecoder.Event, _ state: inout State, _ deferred: inout Deferred)
+  /// The peer has said what it takes.
+  func greeted(_ hello: Hello, mustAnswer: Bool, _ state: inout State, _ deferred: inout Deferred)
+  /// The answer to a ping came.
+  func ponged(_ payload: [UInt8], _ state: inout State, _ deferred: inout Deferred)
+  /// The peer takes no more calls.
+  func toldToGo(_ goAway: GoAway, _ state: inout State, _ deferred: inout Deferred)
+  /// The connection cannot go on: everything on it fails, and it closes when this has been written.
+  func abort(_ error: RPCError, _ state: inout State, _ deferred: inout Deferred)
 }
 
 protocol ConnectionState {
   var link: TransportLink { get set }
   var timers: CallTimers { get set }
+  var negotiation: Negotiation { get set }
+  var assembler: FragmentAssembler { get set }
+  var inflow: Inflow { get set }
+  var pings: PingTimer? { get set }
   /// Whether what arrives can be taken.
   var mayRead: Bool { get }
+  /// Whether nothing that arrives matters any more.
+  var isClosed: Bool { get }
+  var callCount: Int { get }
   /// Whether a message may be sent on the call.
   func maySend(_ id: StreamID) -> Bool
+  /// A part of a request came.
+  mutating func announce(_ id: StreamID)
 }
 
 extension ConnectionState {
@@ -43,20 +65,39 @@ extension ConnectionShell {
     return result
   }
 
-  /// Sends one message of a stream; waits while too many bytes are to be written. Returns false when the call takes no
-  /// more messages. Throws `RESOURCE_EXHAUSTED` for a message above the limit, `CANCELLED` when the task is cancelled
-  /// while it waits.
+  func caughtUp(_ id: StreamID) {
+    update { state, _ in state.timers.endStall(of: id) }
+  }
+
+  func grant(_ credit: Int, to id: StreamID) {
+    update { state, _ in
+      guard !state.isClosed, state.negotiation.isExtended else { return }
+      state.link.outbound.appendWindow(credit, id: id)
+    }
+  }
+
+  /// See `DrivenConnection`.
+  public func demand() -> TransportDemand { state.withLock { $0.link.announce($0.demand) } }
+
+  /// See `DrivenConnection`.
+  public func takeOutbound(_ buffer: inout [UInt8]) {
+    update { state, deferred in state.link.take(&buffer, clock: clock, &deferred) }
+  }
+}
+
+// MARK: - Sending
+
+extension ConnectionShell {
+  /// Sends one message of a stream; waits while too many bytes are to be written or the peer gives no credit. Returns false
+  /// when the call takes no more messages. Throws `RESOURCE_EXHAUSTED` for a message above the limit, `CANCELLED` when the
+  /// task is cancelled while it waits.
   func send(_ message: [UInt8], on id: StreamID) async throws(RPCError) -> Bool {
-    guard message.count <= limits.maximumFramePayload else {
-      throw RPCError(
-        .resourceExhausted,
-        "a message of \(message.count) bytes is above the limit of \(limits.maximumFramePayload); send smaller ones")
+    let immediate = update { state, _ -> Result<WriteOutcome?, RPCError> in
+      guard state.maySend(id) else { return .success(.refused) }
+      if let fault = state.faultOfMessage(of: message.count, limits) { return .failure(fault) }
+      return .success(state.link.outbound.appendMessage(message, id: id) ? .written : nil)
     }
-    let immediate = update { state, _ -> WriteOutcome? in
-      guard state.maySend(id) else { return .refused }
-      return state.link.outbound.appendMessage(message, id: id) ? .written : nil
-    }
-    let outcome = if let immediate { immediate } else { await sendWhenRoom(message, on: id) }
+    let outcome = if let immediate = try immediate.get() { immediate } else { await sendWhenRoom(message, on: id) }
     switch outcome {
     case .written: return true
     case .refused: return false
@@ -77,26 +118,95 @@ extension ConnectionShell {
           } else if state.link.outbound.appendMessage(message, id: id) {
             deferred.resume(writer, .written)
           } else {
-            ticket.store(state.link.outbound.wait(message, id: id, writer), ordering: .relaxed)
+            let given = state.link.outbound.wait(message, id: id, writer, clock: clock, &deferred)
+            ticket.store(given, ordering: .relaxed)
           }
         }
       }
     } onCancel: {
       update { state, deferred in
-        state.link.outbound.cancelWait(ticket: ticket.load(ordering: .relaxed), &deferred)
+        state.link.outbound.cancelWait(id, ticket: ticket.load(ordering: .relaxed), &deferred)
       }
     }
   }
+}
 
-  func caughtUp(_ id: StreamID) {
-    update { state, _ in state.timers.endStall(of: id) }
+extension ConnectionState {
+  /// The largest message that can be sent: what both ends take, and without fragments one frame.
+  func largestMessage(_ limits: ConnectionLimits) -> Int {
+    guard let hello = negotiation.hello else { return min(limits.maximumMessageBytes, limits.maximumFramePayload) }
+    return min(limits.maximumMessageBytes, hello.maximumMessage)
   }
 
-  /// See `DrivenConnection`.
-  public func demand() -> TransportDemand { state.withLock { $0.link.announce($0.demand) } }
+  func faultOfMessage(of count: Int, _ limits: ConnectionLimits) -> RPCError? {
+    let limit = largestMessage(limits)
+    guard count > limit else { return nil }
+    return RPCError(
+      .resourceExhausted, "a message of \(count) bytes is above the limit of \(limit); send smaller ones")
+  }
+}
 
+// MARK: - Receiving
+
+extension ConnectionShell {
   /// See `DrivenConnection`.
-  public func takeOutbound(_ buffer: inout [UInt8]) {
-    update { state, deferred in state.link.take(&buffer, clock: clock, &deferred) }
+  public func receive(_ bytes: RawSpan) {
+    let events = decoder.withLock { $0.decode(bytes) }
+    guard !events.isEmpty else { return }
+    update { state, deferred in
+      state.pings?.heard(at: clock.now)
+      for event in events where !state.isClosed { receive(event, &state, &deferred) }
+    }
+  }
+
+  private func receive(_ event: FrameDecoder.Event, _ state: inout State, _ deferred: inout Deferred) {
+    guard case .frame(let frame) = event else { return handle(event, &state, &deferred) }
+    if frame.type.isAboutConnection { return receiveAboutConnection(frame, &state, &deferred) }
+    guard state.negotiation.isExtended else { return handle(event, &state, &deferred) }
+    if frame.type == .data { countData(frame, &state) }
+    if frame.type == .request, frame.flags.contains(.more) { state.announce(frame.streamID) }
+    if let whole = state.assembler.take(frame) { handle(whole, &state, &deferred) }
+  }
+
+  /// Credit of the connection comes back as soon as data is here: that bounds what is on its way.
+  private func countData(_ frame: Frame, _ state: inout State) {
+    let cost = frame.payload.count + (frame.flags.contains(.more) ? 0 : Outbound.messageCost)
+    _ = state.inflow.receive(cost)
+    if let grant = state.inflow.take(cost) { state.link.outbound.appendWindow(grant, id: .connection) }
+  }
+
+  private func receiveAboutConnection(_ frame: Frame, _ state: inout State, _ deferred: inout Deferred) {
+    guard limits.offersExtensions, frame.streamID.isOdd else { return handle(.frame(frame), &state, &deferred) }
+    switch state.negotiation.receive(frame, at: clock.now) {
+    case .hello(let hello, let mustAnswer):
+      state.pings = limits.keepalive.map {
+        PingTimer($0, peerAllows: .milliseconds(hello.minimumPingInterval), now: clock.now)
+      }
+      if let pings = state.pings { state.timers.require(pings.next) }
+      greeted(hello, mustAnswer: mustAnswer, &state, &deferred)
+    case .ping(let payload):
+      state.link.outbound.append(.ping, .acknowledgement) { $0 += payload }
+    case .pong(let payload): ponged(payload, &state, &deferred)
+    case .window(let id, let count): state.link.outbound.addCredit(count, to: id, clock: clock, &deferred)
+    case .goAway(let goAway): toldToGo(goAway, &state, &deferred)
+    case .violation(let error):
+      state.link.outbound.append(.goAway) {
+        GoAway(lastID: .last, code: error.code, message: error.message).append(to: &$0)
+      }
+      abort(error, &state, &deferred)
+    case .ignored: break
+    }
+  }
+
+  /// Pings the peer if it is time to, or gives it up.
+  func keepAlive(_ state: inout State, _ deferred: inout Deferred) {
+    guard var pings = state.pings, !state.isClosed else { return }
+    switch pings.check(at: clock.now, hasCalls: state.callCount > 0) {
+    case .nothing: break
+    case .ping: state.link.outbound.append(.ping) { $0 += [UInt8](repeating: 0, count: 8) }
+    case .gone: return abort(RPCError(.unavailable, "the peer does not answer pings"), &state, &deferred)
+    }
+    state.pings = pings
+    state.timers.require(pings.next)
   }
 }

@@ -3,16 +3,29 @@ import Synchronization
 
 /// The messages of one direction of one call, between the connection that delivers and the one task that consumes.
 ///
-/// Bounded by the connection: when a queue weighs more than `highWater`, the connection stops reading until the consumer
-/// has brought it down to `lowWater`. What was read before that still arrives: at most one read of the transport.
+/// Bounded by credit where the peer counts it: `inflow` says what the peer may send, and grants follow what is consumed.
+/// Where it does not, the connection bounds it: when a queue weighs more than `highWater`, the connection stops reading until
+/// the consumer has brought it down to `lowWater`. What was read before that still arrives: at most one read of the
+/// transport.
 final class MessageQueue: Sendable {
   static let highWater = 1024 * 1024
   static let lowWater = highWater / 2
   /// What a message weighs beyond its bytes, so that empty ones are bounded as well.
   static let messageOverhead = 64
 
+  /// What became of a message.
+  enum Delivery {
+    case taken
+    /// The connection must stop reading.
+    case mustStall
+    /// The peer had no credit for it.
+    case overrun
+  }
+
   private struct State {
-    var messages: Deque<ArraySlice<UInt8>> = []
+    var inflow: Inflow?
+    /// With what each has cost of the peer's credit.
+    var messages: Deque<(bytes: ArraySlice<UInt8>, cost: Int)> = []
     var weight = 0
     var isStalling = false
     /// Set when nothing more will be pushed: how the stream ended.
@@ -20,29 +33,36 @@ final class MessageQueue: Sendable {
     var consumer: MessageContinuation?
   }
 
-  private let state = Mutex(State())
+  private let state: Mutex<State>
   private let id: StreamID
-  private let owner: any StallObserver
+  private let owner: any QueueOwner
 
-  /// `owner` is told when a consumer that stalled the connection has caught up.
-  init(id: StreamID, owner: any StallObserver) {
+  /// `owner` is told when a consumer that stalled the connection has caught up. `window` is the credit with which the peer
+  /// begins, nil for a peer that counts none.
+  init(id: StreamID, owner: any QueueOwner, window: Int? = nil) {
     self.id = id
     self.owner = owner
+    state = Mutex(State(inflow: window.map { Inflow(window: $0) }))
   }
 
-  /// Delivers a message; returns whether the connection must stop reading.
-  func push(_ message: ArraySlice<UInt8>, _ deferred: inout Deferred) -> Bool {
-    let (consumer, mustStall) = state.withLock { state -> (MessageContinuation?, Bool) in
-      guard state.end == nil else { return (nil, false) }
-      if let consumer = state.consumer.take() { return (consumer, false) }
-      state.messages.append(message)
+  /// Delivers a message. Unless it is `counted`, as a message of a peer that counts credit is, it costs none: what a plain
+  /// peer sends, and what came with the request.
+  func push(_ message: ArraySlice<UInt8>, counted: Bool, _ deferred: inout Deferred) -> Delivery {
+    let cost = counted ? message.count + Outbound.messageCost : 0
+    let (consumer, grant, delivery) = state.withLock { state -> (MessageContinuation?, Int?, Delivery) in
+      guard state.end == nil else { return (nil, nil, .taken) }
+      if counted, state.inflow?.receive(cost) == false { return (nil, nil, .overrun) }
+      if let consumer = state.consumer.take() { return (consumer, state.inflow?.take(cost), .taken) }
+      state.messages.append((message, cost))
       state.weight += message.count + Self.messageOverhead
-      guard state.weight > Self.highWater, !state.isStalling else { return (nil, false) }
+      if counted && state.inflow != nil { return (nil, nil, .taken) }
+      guard state.weight > Self.highWater, !state.isStalling else { return (nil, nil, .taken) }
       state.isStalling = true
-      return (nil, true)
+      return (nil, nil, .mustStall)
     }
     if let consumer { deferred.resume(consumer, .success(message)) }
-    return mustStall
+    if let grant { deferred.run { [owner, id] in owner.grant(grant, to: id) } }
+    return delivery
   }
 
   /// Nothing more will be pushed. What is queued is still delivered.
@@ -95,9 +115,12 @@ final class MessageQueue: Sendable {
   /// What can be had without waiting; nil if the consumer has to wait, which `orWait` then does.
   private func take(orWait consumer: MessageContinuation? = nil) -> Result<ArraySlice<UInt8>?, RPCError>? {
     var hasDrained = false
+    var grant: Int?
     let taken = state.withLock { state -> Result<ArraySlice<UInt8>?, RPCError>? in
-      if let message = state.messages.popFirst() {
+      if let (message, cost) = state.messages.popFirst() {
         state.weight -= message.count + Self.messageOverhead
+        // After the end nothing more comes that would need credit.
+        if state.end == nil { grant = state.inflow?.take(cost) }
         hasDrained = state.isStalling && state.weight <= Self.lowWater
         if hasDrained { state.isStalling = false }
         return .success(message)
@@ -111,12 +134,15 @@ final class MessageQueue: Sendable {
       return nil
     }
     if hasDrained { owner.caughtUp(id) }
+    if let grant { owner.grant(grant, to: id) }
     return taken
   }
 }
 
-/// Who must know that a consumer has caught up.
-protocol StallObserver: AnyObject, Sendable {
+/// The connection that fills a queue.
+protocol QueueOwner: AnyObject, Sendable {
   /// The consumer of call `id`, which had stalled the connection, has caught up.
   func caughtUp(_ id: StreamID)
+  /// The consumer of call `id` has made room: the peer may send `credit` more.
+  func grant(_ credit: Int, to id: StreamID)
 }

@@ -29,6 +29,17 @@ struct ServerConnectionMachine<Call: Sendable>: Sendable {
     let message: ArraySlice<UInt8>?
     /// Whether no more will follow.
     let ended: Bool
+    /// Whether the client wants the call served with the extensions.
+    var isExtended = false
+  }
+
+  /// What becomes of new calls.
+  enum Admission: Sendable {
+    case open
+    /// The server is stopping: they are answered `UNAVAILABLE`.
+    case refused
+    /// The client was told from which id on calls are not looked at.
+    case passedOver
   }
 
   /// What the client may still send on a stream.
@@ -46,10 +57,12 @@ struct ServerConnectionMachine<Call: Sendable>: Sendable {
   }
 
   private let metadataLimit: Int
-  private var highestID = StreamID.none
+  /// The greatest id that a client has used.
+  private(set) var highestID = StreamID.none
   private var streams: [StreamID: Stream] = [:]
-  /// Set when the server is stopping: new calls are answered `UNAVAILABLE`.
-  var isDraining = false
+  var admission = Admission.open
+  /// The calls of which a part of the request has come: other calls may be complete before them.
+  private var announced: Set<StreamID> = []
 
   /// A machine that takes metadata up to `metadataLimit` bytes.
   init(metadataLimit: Int) { self.metadataLimit = metadataLimit }
@@ -83,13 +96,22 @@ struct ServerConnectionMachine<Call: Sendable>: Sendable {
     return streams.sorted { $0.key < $1.key }.map(\.value.call)
   }
 
+  /// The first fragment of a request came: its id is used from now on.
+  mutating func announce(_ id: StreamID) {
+    guard id.isOdd, id > highestID, admission != .passedOver else { return }
+    highestID = id
+    announced.insert(id)
+  }
+
   mutating func receive(_ frame: Frame) -> Event {
     let id = frame.streamID
     guard id.isOdd else { return Self.badID(id) }
     switch frame.type {
     case .request: return receiveRequest(frame)
     case .data: return receiveData(frame)
-    case .cancel: return finish(id).map { .cancelled($0) } ?? .ignored
+    case .cancel:
+      announced.remove(id)
+      return finish(id).map { .cancelled($0) } ?? .ignored
     default: return .ignored
     }
   }
@@ -99,10 +121,13 @@ struct ServerConnectionMachine<Call: Sendable>: Sendable {
     let id = header.streamID
     guard id.isOdd else { return Self.badID(id) }
     let error = RPCError(
-      .resourceExhausted, "a frame of \(header.length) bytes is above the limit of \(limit); send smaller messages")
+      .resourceExhausted, "a message of \(header.length) bytes is above the limit of \(limit); send smaller ones")
     switch header.type {
     case .request:
+      let isNew = id > highestID
+      if isNew, case .passedOver = admission { return .ignored }
       highestID = max(highestID, id)
+      announced.remove(id)
       return .reject(error, finish(id))
     case .data:
       // One that crossed the end of its call is no mistake, or not this one.
@@ -114,12 +139,19 @@ struct ServerConnectionMachine<Call: Sendable>: Sendable {
 
   private mutating func receiveRequest(_ frame: Frame) -> Event {
     let id = frame.streamID
-    guard id > highestID else {
-      let error = RPCError(.invalidArgument, "stream id \(id) was used before; ids rise, the last was \(highestID)")
-      return .reject(error, finish(id))
+    // What was announced before the end of the connection was still belongs to it.
+    let wasAnnounced = announced.remove(id) != nil
+    if !wasAnnounced {
+      guard id > highestID else {
+        let error = RPCError(.invalidArgument, "stream id \(id) was used before; ids rise, the last was \(highestID)")
+        return .reject(error, finish(id))
+      }
+      if case .passedOver = admission { return .ignored }
+      highestID = id
     }
-    highestID = id
-    if isDraining { return .reject(RPCError(.unavailable, "the server is stopping; call another or retry"), nil) }
+    if case .refused = admission {
+      return .reject(RPCError(.unavailable, "the server is stopping; call another or retry"), nil)
+    }
     do throws(EnvelopeError) {
       let envelope = try RequestEnvelope(parsing: frame.payload[...], metadataLimit: metadataLimit)
       // An opened stream (RO) may start without a message; the empty payload of any other request is an empty message,
@@ -127,7 +159,9 @@ struct ServerConnectionMachine<Call: Sendable>: Sendable {
       let opensStream = frame.flags.contains(.remoteOpen)
       let hasMessage = !envelope.payload.isEmpty || !(opensStream || frame.flags.contains(.noData))
       return .open(
-        Opening(id: id, envelope: envelope, message: hasMessage ? envelope.payload : nil, ended: !opensStream))
+        Opening(
+          id: id, envelope: envelope, message: hasMessage ? envelope.payload : nil, ended: !opensStream,
+          isExtended: frame.flags.contains(.extended)))
     } catch {
       return .reject(RPCError(error.code, "bad request envelope: \(error.reason)"), nil)
     }

@@ -4,12 +4,16 @@ public final class ServerCall: Sendable, MessageSink {
   private let id: StreamID
   private let shape: CallShape
   private let connection: ServerConnection
+  /// Nil for a caller that has no place for it.
+  private let reply: ReplyMetadata?
 
-  init(id: StreamID, shape: CallShape, connection: ServerConnection) {
+  /// `reply` is the metadata for a caller that takes it, which then also counts credit.
+  init(id: StreamID, shape: CallShape, connection: ServerConnection, reply: ReplyMetadata?) {
     self.id = id
     self.shape = shape
     self.connection = connection
-    requests = MessageQueue(id: id, owner: connection)
+    self.reply = reply
+    requests = MessageQueue(id: id, owner: connection, window: reply == nil ? nil : connection.limits.streamWindow)
   }
 
   /// The next message from the caller, nil after its last; throws why the call has failed, or `CANCELLED` when the task is
@@ -22,6 +26,7 @@ public final class ServerCall: Sendable, MessageSink {
   /// the frame limit.
   public func send(_ message: [UInt8]) async throws(RPCError) {
     precondition(shape.streamsReplies, "a call with one reply sends it with reply(_:)")
+    if let headers = reply?.takeUnsentHeaders() { connection.sendHeaders(headers, on: id) }
     guard try await !connection.send(message, on: id) else { return }
     throw requests.failure ?? ServerConnection.callEnded
   }

@@ -30,22 +30,32 @@ extension ServerConnection {
       state.timers.require(deadline)
     }
     state.handlerCount += 1
-    state.machine.accept(opening, handler.method.shape, start(handler, opening, context, &deferred))
+    state.lifetime.becameBusy()
+    let isExtended = opening.isExtended && state.negotiation.isExtended
+    if isExtended && handler.method.shape.streamsReplies { state.link.outbound.openLane(opening.id) }
+    let call = start(handler, opening, context, isExtended: isExtended, &deferred)
+    state.machine.accept(opening, handler.method.shape, call)
   }
 
   private func start(
     _ handler: MethodHandler, _ opening: ServerConnectionMachine<RunningCall>.Opening, _ context: ServerContext,
-    _ deferred: inout Deferred
+    isExtended: Bool, _ deferred: inout Deferred
   ) -> RunningCall {
+    func running(_ task: Task<Void, Never>, _ requests: MessageQueue?) -> RunningCall {
+      RunningCall(
+        task: task, requests: requests, deadline: context.deadline, isExtended: isExtended,
+        repliesStream: handler.method.shape.streamsReplies, reply: context.reply)
+    }
     if case .unary(let body) = handler.body, let message = opening.message {
       let task = Task(executorPreference: io.executor) {
         await self.serve(opening.id, context.method) { .reply(try await body(message, context)) }
       }
-      return RunningCall(task: task, requests: nil, deadline: context.deadline)
+      return running(task, nil)
     }
-    let call = ServerCall(id: opening.id, shape: handler.method.shape, connection: self)
-    // Far below what stalls: it came in one frame, and the queue is empty.
-    if let message = opening.message { _ = call.requests.push(message, &deferred) }
+    let call = ServerCall(
+      id: opening.id, shape: handler.method.shape, connection: self, reply: isExtended ? context.reply : nil)
+    // Far below what stalls: the queue is empty.
+    if let message = opening.message { _ = call.requests.push(message, counted: false, &deferred) }
     if opening.ended { call.requests.finish(.success(()), &deferred) }
     let task = Task(executorPreference: io.executor) {
       await self.serve(opening.id, context.method) { try await Self.run(handler, call, context) }
@@ -54,7 +64,7 @@ extension ServerConnection {
       call.requests.fail(Self.callEnded, &deferred)
       deferred.perform()
     }
-    return RunningCall(task: task, requests: call.requests, deadline: context.deadline)
+    return running(task, call.requests)
   }
 
   private static func run(_ handler: MethodHandler, _ call: ServerCall, _ context: ServerContext) async throws
@@ -73,13 +83,12 @@ extension ServerConnection {
   private func serve(
     _ id: StreamID, _ method: MethodDescriptor, _ body: () async throws -> Outcome
   ) async {
-    var outcome: Outcome
+    let outcome: Outcome
     do {
       outcome = try await body()
     } catch {
       outcome = .failure(router.status(of: error, in: method))
     }
-    outcome = fitted(outcome)
     update { state, deferred in
       state.handlerCount -= 1
       finish(id, outcome, &state, &deferred)
@@ -89,31 +98,62 @@ extension ServerConnection {
 
   /// Ends a call before its handler has returned.
   func finish(_ id: StreamID, _ outcome: Outcome) {
-    let outcome = fitted(outcome)
     update { state, deferred in finish(id, outcome, &state, &deferred) }
   }
 
   /// An oversize reply becomes an error: peers close the whole connection on a frame above the limit.
-  private func fitted(_ outcome: Outcome) -> Outcome {
-    guard case .reply(let message) = outcome,
-      ResponseEnvelope.byteCount(ofReply: message.count) > limits.maximumFramePayload
-    else { return outcome }
-    let limit = limits.maximumFramePayload
+  private func fitted(_ outcome: Outcome, _ state: State) -> Outcome {
+    guard case .reply(let message) = outcome else { return outcome }
+    let limit = state.largestMessage(limits)
+    guard ResponseEnvelope.byteCount(ofReply: message.count) > limit else { return outcome }
     return .failure(
       RPCError(.resourceExhausted, "the reply of \(message.count) bytes is above the limit of \(limit); ask for less"))
   }
 
   /// Sends the last frame of a call, unless it has ended already.
   private func finish(_ id: StreamID, _ outcome: Outcome, _ state: inout State, _ deferred: inout Deferred) {
-    guard state.machine.finish(id) != nil else { return }
+    guard let call = state.machine.finish(id) else { return }
     forget(id, &state, &deferred)
-    switch outcome {
-    case .reply(let message):
-      state.link.outbound.appendResponse(ResponseEnvelope(payload: message[...]), id: id)
-    case .endOfReplies: state.link.outbound.appendEnd(id: id)
-    case .failure(let error): state.link.outbound.appendResponse(ResponseEnvelope(error: error), id: id)
-    }
+    send(fitted(outcome, state), of: call, id, &state, &deferred)
     closeIfDrained(&state)
+  }
+
+  /// Sends the last frame of a call.
+  func send(
+    _ outcome: Outcome, of call: RunningCall, _ id: StreamID, _ state: inout State, _ deferred: inout Deferred
+  ) {
+    if call.isExtended && call.repliesStream {
+      let error: RPCError? = if case .failure(let error) = outcome { error } else { nil }
+      if let headers = call.reply.takeUnsentHeaders() {
+        state.link.outbound.appendHeaders(wireMetadata(headers), id: id)
+      }
+      state.link.outbound.appendEnd(StreamEnd(error: error, trailers: wireMetadata(call.reply.trailers)), id: id)
+      return
+    }
+    var response = ResponseEnvelope()
+    switch outcome {
+    case .endOfReplies: return state.link.outbound.appendEnd(id: id)
+    case .reply(let message): response.payload = message[...]
+    case .failure(let error): response.error = error
+    }
+    if call.isExtended {
+      if let headers = call.reply.takeUnsentHeaders() { response.headers = wireMetadata(headers) }
+      response.trailers = wireMetadata(call.reply.trailers)
+    }
+    state.link.outbound.appendResponse(response, id: id, clock: clock, &deferred)
+  }
+
+  /// What a handler wants to be sent beside its reply, without pairs that cannot travel.
+  func wireMetadata(_ metadata: Metadata) -> Metadata {
+    if metadata.fault(limit: limits.maximumMetadataBytes) == nil { return metadata }
+    return Metadata()
+  }
+
+  /// Sends the metadata with which the replies of a stream begin.
+  func sendHeaders(_ headers: Metadata, on id: StreamID) {
+    update { state, _ in
+      if state.maySend(id) { state.link.outbound.appendHeaders(wireMetadata(headers), id: id) }
+    }
   }
 }
 

@@ -11,12 +11,20 @@ public final class ServerConnection: ConnectionShell {
     /// Where its requests go; nil for a call that had its one request at the start.
     let requests: MessageQueue?
     let deadline: ContinuousClock.Instant?
+    let isExtended: Bool
+    let repliesStream: Bool
+    let reply: ReplyMetadata
   }
 
   struct State: ConnectionState {
     var machine: ServerConnectionMachine<RunningCall>
     var link = TransportLink()
     var timers = CallTimers()
+    var negotiation: Negotiation
+    var assembler: FragmentAssembler
+    var inflow: Inflow
+    var pings: PingTimer?
+    var lifetime: ServerLifetime
     /// The handlers that have not returned, those included whose caller is gone.
     var handlerCount = 0
     /// Whether the transport is gone.
@@ -24,7 +32,9 @@ public final class ServerConnection: ConnectionShell {
 
     /// A peer that never reads its replies must not fill memory: its requests are not read either.
     var mayRead: Bool { !timers.isStalled && !link.outbound.tooManyResponses }
+    var callCount: Int { machine.callCount }
     func maySend(_ id: StreamID) -> Bool { machine.isRunning(id) }
+    mutating func announce(_ id: StreamID) { machine.announce(id) }
   }
 
   let io: any ConnectionIO
@@ -32,15 +42,14 @@ public final class ServerConnection: ConnectionShell {
   let limits: ConnectionLimits
   let state: Mutex<State>
   let router: RPCRouter
-  /// Apart from the state, so that handlers need not wait while a read is cut into frames.
-  private let decoder: Mutex<FrameDecoder>
+  let decoder: Mutex<FrameDecoder>
   private let onEnded: @Sendable () -> Void
 
   /// Makes the server's end over a transport that is connected. `onEnded` is called once, when the connection is gone and
   /// its last handler has returned.
   public init(
     io: any ConnectionIO, router: RPCRouter, clock: any ServiceClock, limits: ConnectionLimits = ConnectionLimits(),
-    onEnded: @escaping @Sendable () -> Void = {}
+    random: any RandomSource = SystemRandom(), onEnded: @escaping @Sendable () -> Void = {}
   ) {
     self.io = io
     self.router = router
@@ -48,30 +57,31 @@ public final class ServerConnection: ConnectionShell {
     self.limits = limits
     self.onEnded = onEnded
     decoder = Mutex(FrameDecoder(maximumPayload: limits.maximumFramePayload))
-    state = Mutex(State(machine: ServerConnectionMachine(metadataLimit: limits.maximumMetadataBytes)))
+    let lifetime = ServerLifetime(limits, now: clock.now, random: random)
+    state = Mutex(
+      State(
+        machine: ServerConnectionMachine(metadataLimit: limits.maximumMetadataBytes),
+        negotiation: Negotiation(isServer: true, minimumPingInterval: limits.minimumPingInterval),
+        assembler: FragmentAssembler(maximumMessage: limits.maximumMessageBytes),
+        inflow: Inflow(window: limits.connectionWindow), lifetime: lifetime))
+    if let next = lifetime.next { update { state, _ in state.timers.require(next) } }
   }
 
-  /// Stops taking calls (new ones are answered `UNAVAILABLE`) and closes once the running ones have ended.
+  /// Stops taking calls and closes once the running ones have ended. A client with extensions is told first, and its calls
+  /// that are on their way are still served; others are answered `UNAVAILABLE`.
   public func drain() {
-    update { state, _ in
-      state.machine.isDraining = true
-      closeIfDrained(&state)
-    }
+    update { state, deferred in drain(&state, &deferred) }
   }
 
   /// Answers the running calls with `UNAVAILABLE`, cancels their handlers and closes.
   public func close() {
     update { state, deferred in
-      state.machine.isDraining = true
-      for id in state.machine.calls.map(\.id).sorted() {
-        end(id, RPCError(.unavailable, "the server stopped before the call ended"), &state, &deferred)
-      }
-      closeIfDrained(&state)
+      closeAtOnce(RPCError(.unavailable, "the server stopped before the call ended"), &state, &deferred)
     }
   }
 
   func closeIfDrained(_ state: inout State) {
-    if state.machine.isDraining, state.machine.callCount == 0 { state.link.closes = true }
+    if state.machine.admission != .open, state.machine.callCount == 0 { state.link.closes = true }
   }
 
   func reportIfEnded(_ state: State, _ deferred: inout Deferred) {
@@ -79,10 +89,10 @@ public final class ServerConnection: ConnectionShell {
   }
 
   /// Ends a call on the connection's own account: answers it and cancels its handler.
-  private func end(_ id: StreamID, _ error: RPCError, _ state: inout State, _ deferred: inout Deferred) {
+  func end(_ id: StreamID, _ error: RPCError, _ state: inout State, _ deferred: inout Deferred) {
     guard let call = state.machine.finish(id) else { return }
     stop(call, id, error, &state, &deferred)
-    state.link.outbound.appendResponse(ResponseEnvelope(error: error), id: id)
+    send(.failure(error), of: call, id, &state, &deferred)
     closeIfDrained(&state)
   }
 
@@ -98,6 +108,8 @@ public final class ServerConnection: ConnectionShell {
   /// Drops what is kept for a call beside the machine.
   func forget(_ id: StreamID, _ state: inout State, _ deferred: inout Deferred) {
     state.timers.endStall(of: id)
+    state.assembler.drop(id)
+    if state.machine.callCount == 0, let next = state.lifetime.becameIdle(at: clock.now) { state.timers.require(next) }
     _ = state.link.outbound.drop(id, &deferred)
   }
 }
@@ -105,20 +117,12 @@ public final class ServerConnection: ConnectionShell {
 // MARK: - The transport's side
 
 extension ServerConnection {
-  /// See `DrivenConnection`.
-  public func receive(_ bytes: RawSpan) {
-    let events = decoder.withLock { $0.decode(bytes) }
-    guard !events.isEmpty else { return }
-    update { state, deferred in
-      guard !state.isClosed else { return }
-      for event in events {
-        switch event {
-        case .frame(let frame): handle(state.machine.receive(frame), frame.streamID, &state, &deferred)
-        case .oversize(let header):
-          let event = state.machine.receiveOversize(header, limit: limits.maximumFramePayload)
-          handle(event, header.streamID, &state, &deferred)
-        }
-      }
+  func handle(_ event: FrameDecoder.Event, _ state: inout State, _ deferred: inout Deferred) {
+    switch event {
+    case .frame(let frame): handle(state.machine.receive(frame), frame.streamID, &state, &deferred)
+    case .oversize(let header):
+      let limit = state.negotiation.isExtended ? limits.maximumMessageBytes : limits.maximumFramePayload
+      handle(state.machine.receiveOversize(header, limit: limit), header.streamID, &state, &deferred)
     }
   }
 
@@ -131,12 +135,16 @@ extension ServerConnection {
       do throws(RPCError) {
         try open(opening, &state, &deferred)
       } catch {
-        state.link.outbound.appendResponse(ResponseEnvelope(error: error), id: id)
+        state.link.outbound.appendResponse(ResponseEnvelope(error: error), id: id, clock: clock, &deferred)
       }
     case .message(let call, let message, let ended):
       guard let requests = call.requests else { return }
-      if let message, requests.push(message, &deferred) {
-        state.timers.beginStall(of: id, until: clock.now.advanced(by: limits.stallTimeout))
+      if let message {
+        switch requests.push(message, counted: call.isExtended, &deferred) {
+        case .taken: break
+        case .mustStall: state.timers.beginStall(of: id, until: clock.now.advanced(by: limits.stallTimeout))
+        case .overrun: return end(id, Self.overrun, &state, &deferred)
+        }
       }
       if ended { requests.finish(.success(()), &deferred) }
     case .cancelled(let call):
@@ -144,7 +152,7 @@ extension ServerConnection {
       closeIfDrained(&state)
     case .reject(let error, let call):
       if let call { stop(call, id, error, &state, &deferred) }
-      state.link.outbound.appendResponse(ResponseEnvelope(error: error), id: id)
+      state.link.outbound.appendResponse(ResponseEnvelope(error: error), id: id, clock: clock, &deferred)
       closeIfDrained(&state)
     case .ignored: break
     }
@@ -157,6 +165,8 @@ extension ServerConnection {
         at: clock.now, state.machine.calls.lazy.map { (id: $0.id, deadline: $0.call.deadline) })
       for id in expired { end(id, Self.deadlineExceeded, &state, &deferred) }
       for id in stalled { end(id, Self.stalled, &state, &deferred) }
+      keepAlive(&state, &deferred)
+      age(&state, &deferred)
     }
   }
 
@@ -164,6 +174,8 @@ extension ServerConnection {
   static let deadlineExceeded = RPCError(.deadlineExceeded, "the call's deadline passed")
   private static let stalled = RPCError(
     .resourceExhausted, "the server could not take the messages of the stream in time; retry later or send slower")
+
+  private static let overrun = RPCError(.resourceExhausted, "the client sent more of a stream than it was allowed to")
 
   /// See `DrivenConnection`.
   public func closed(_ error: RPCError) {

@@ -8,15 +8,19 @@ public struct ServerContext: Sendable {
   public var deadline: ContinuousClock.Instant?
   /// Who calls.
   public var peer: PeerInfo
+  /// What travels with the reply beside its messages.
+  public let reply: ReplyMetadata
 
   /// Makes a context; transports and tests do.
   public init(
-    method: MethodDescriptor, metadata: Metadata = Metadata(), deadline: ContinuousClock.Instant? = nil, peer: PeerInfo
+    method: MethodDescriptor, metadata: Metadata = Metadata(), deadline: ContinuousClock.Instant? = nil, peer: PeerInfo,
+    reply: ReplyMetadata = ReplyMetadata()
   ) {
     self.method = method
     self.metadata = metadata
     self.deadline = deadline
     self.peer = peer
+    self.reply = reply
   }
 }
 

@@ -9,27 +9,27 @@ extension [UInt8] {
     append(UInt8(value))
   }
 
-  mutating func appendField(_ number: UInt8, varint value: UInt64) {
+  mutating func appendField(_ number: UInt64, varint value: UInt64) {
     guard value != 0 else { return }
-    append(number << 3)
+    appendVarint(number << 3)
     appendVarint(value)
   }
 
-  mutating func appendField(_ number: UInt8, _ bytes: some Collection<UInt8>) {
+  mutating func appendField(_ number: UInt64, _ bytes: some Collection<UInt8>) {
     guard !bytes.isEmpty else { return }
     append(contentsOf: bytes, asField: number)
   }
 
   /// Appends a message whose fields `body` appends.
-  mutating func appendMessage(_ number: UInt8, _ body: (inout [UInt8]) -> Void) {
+  mutating func appendMessage(_ number: UInt64, _ body: (inout [UInt8]) -> Void) {
     // Envelopes nest small messages only (a pair, a status), so a second buffer costs less than sizing them in advance.
     var message = [UInt8]()
     body(&message)
     append(contentsOf: message, asField: number)
   }
 
-  private mutating func append(contentsOf bytes: some Collection<UInt8>, asField number: UInt8) {
-    append(number << 3 | 2)
+  private mutating func append(contentsOf bytes: some Collection<UInt8>, asField number: UInt64) {
+    appendVarint(number << 3 | 2)
     appendVarint(UInt64(bytes.count))
     append(contentsOf: bytes)
   }

@@ -23,11 +23,27 @@ struct FrameType: RawRepresentable, Hashable, Sendable {
   static let response = FrameType(rawValue: 2)
   /// One message of a stream.
   static let data = FrameType(rawValue: 3)
-  /// The caller gave up (extension; the only one that may be sent to a plain peer, which ignores it).
+
+  /// What a peer takes and offers; the first frame of a client.
+  static let hello = FrameType(rawValue: 0x40)
+  /// Eight bytes that come back.
+  static let ping = FrameType(rawValue: 0x41)
+  /// The caller gave up; the only extension that may be sent to a plain peer, which ignores it.
   static let cancel = FrameType(rawValue: 0x42)
+  /// Credit for data, of a stream or of the connection.
+  static let window = FrameType(rawValue: 0x43)
+  /// The metadata with which the replies of a stream begin.
+  static let headers = FrameType(rawValue: 0x44)
+  /// The end of a reply stream: its status and trailing metadata.
+  static let end = FrameType(rawValue: 0x45)
+  /// The sender takes no more calls on this connection.
+  static let goAway = FrameType(rawValue: 0x46)
+
+  /// Whether frames of this type carry messages, and may come in fragments.
+  var carriesMessages: Bool { self == .request || self == .response || self == .data }
 }
 
-/// Flags of requests and data; unknown bits are ignored.
+/// Flags; unknown bits are ignored.
 struct FrameFlags: OptionSet, Hashable, Sendable {
   let rawValue: UInt8
 
@@ -37,6 +53,13 @@ struct FrameFlags: OptionSet, Hashable, Sendable {
   static let remoteOpen = FrameFlags(rawValue: 0x02)
   /// The payload is not a message.
   static let noData = FrameFlags(rawValue: 0x04)
+  /// The payload goes on in the next frame of this type on this stream (extension).
+  static let more = FrameFlags(rawValue: 0x08)
+  /// Of a request: its call is served with the extensions.
+  static let extended = FrameFlags(rawValue: 0x10)
+
+  /// Of HELLO and PING: the answer to one.
+  static let acknowledgement = FrameFlags(rawValue: 0x01)
 }
 
 /// A header with its payload.

@@ -16,12 +16,7 @@ struct RequestEnvelope: Hashable, Sendable {
     bytes.appendField(2, name.method)
     bytes.appendField(3, payload)
     bytes.appendField(4, varint: UInt64(bitPattern: timeoutNanoseconds))
-    for entry in metadata.entries {
-      bytes.appendMessage(5) { pair in
-        pair.appendField(1, entry.key.utf8)
-        pair.appendField(2, entry.value.utf8)
-      }
-    }
+    bytes.appendMetadata(5, metadata)
   }
 
   /// The most bytes that the envelope can take, whatever its timeout.
@@ -44,36 +39,17 @@ extension RequestEnvelope {
   /// Metadata above `metadataLimit` (as `Metadata.byteCount` counts) throws as soon as it is, whatever else follows.
   init(parsing bytes: ArraySlice<UInt8>, metadataLimit: Int) throws(EnvelopeError) {
     var reader = FieldReader(bytes)
-    var room = metadataLimit
+    var pairs = MetadataReader(limit: metadataLimit)
     while let field = try reader.next() {
       switch field {
       case .bytes(number: 1, let range): name.service = bytes[range]
       case .bytes(number: 2, let range): name.method = bytes[range]
       case .bytes(number: 3, let range): payload = bytes[range]
       case .varint(number: 4, let value): timeoutNanoseconds = Int64(bitPattern: value)
-      case .bytes(number: 5, let range):
-        let (key, value) = try Self.pair(bytes[range])
-        room -= key.utf8.count + value.utf8.count + Metadata.entryOverhead
-        guard room >= 0 else {
-          let reason = "metadata above the limit of \(metadataLimit) bytes"
-          throw EnvelopeError(code: .resourceExhausted, reason: reason)
-        }
-        metadata.add(value, for: key)
+      case .bytes(number: 5, let range): try pairs.add(bytes[range])
       default: break
       }
     }
-  }
-
-  private static func pair(_ bytes: ArraySlice<UInt8>) throws(EnvelopeError) -> (key: String, value: String) {
-    var reader = FieldReader(bytes)
-    var pair = (key: "", value: "")
-    while let field = try reader.next() {
-      switch field {
-      case .bytes(number: 1, let range): pair.key = try reader.text(range)
-      case .bytes(number: 2, let range): pair.value = try reader.text(range)
-      default: break
-      }
-    }
-    return pair
+    metadata = pairs.metadata
   }
 }

@@ -12,6 +12,9 @@ struct StreamID: RawRepresentable, Hashable, Comparable, Sendable {
   /// The last id that our clients use: larger ones belong to the extensions.
   static let last = StreamID(0x7FFF_FFFF)
 
+  /// Stands for the connection in frames of the extensions that are about no call.
+  static let connection = StreamID(0xFFFF_FFFF)
+
   /// Whether a client may choose it.
   var isOdd: Bool { rawValue % 2 == 1 }
 
