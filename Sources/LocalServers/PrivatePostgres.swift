@@ -105,8 +105,9 @@ public final class PrivatePostgres: Sendable {
   /// Ends the server and its sessions as a crash does: nobody gets a word.
   public func kill9() throws {
     guard let process else { return }
-    // Stopped first, so that it starts no process that would be missed.
-    process.signal(SIGSTOP)
+    // Stopped first, so that it starts no process that would be missed: one that outlived it could wait for ever for what
+    // the others held, and so could its client.
+    try process.freeze()
     for child in process.children { kill(child, SIGKILL) }
     try end(with: SIGKILL)
   }
@@ -118,9 +119,9 @@ public final class PrivatePostgres: Sendable {
   }
 
   /// Freezes the server and its sessions: connections stay open and nothing is answered.
-  public func pause() {
+  public func pause() throws {
     guard let process else { return }
-    process.signal(SIGSTOP)
+    try process.freeze()
     for child in process.children { kill(child, SIGSTOP) }
     isPaused = true
   }

@@ -51,6 +51,19 @@ public final class ServerProcess {
     if isRunning { kill(pid, number) }
   }
 
+  /// Stops the process as SIGSTOP does, and returns when it does nothing any more: the signal alone takes effect later.
+  public func freeze() throws {
+    signal(SIGSTOP)
+    try waitUntil("process \(pid) has stopped") { !isRunning || state == "T" }
+  }
+
+  /// The letter of the process's state in /proc.
+  private var state: Character? {
+    let stat = try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8)
+    // The name of the program, in parentheses, may have spaces.
+    return stat?.split(separator: ")").last?.dropFirst().first
+  }
+
   /// Blocks until the process has ended.
   ///
   /// - Returns: what `waitpid` says: 0 for a successful end.

@@ -148,7 +148,7 @@ struct InterruptionTests {
       _ = try await connection.query("INSERT INTO hung VALUES (1)")
       _ = try await reader.query(PostgresStatement("SELECT 1", isReadOnly: true))
       let third = try await PostgresConnection.open(configuration)
-      await server.pause()
+      try await server.pause()
       let written = try await postgresError {
         try await connection.query("INSERT INTO hung VALUES (1)", deadline: .now + .milliseconds(50))
       }

@@ -16,7 +16,7 @@ struct ReplicaTests {
       let batch = try await rig.claimAll()
       try await rig.replicaCatchesUp(with: batch)
       #expect(try await rig.payloads(of: batch) == Rig.texts(3))
-      await rig.primary.pause()
+      try await rig.primary.pause()
       #expect(try await rig.payloads(of: batch) == Rig.texts(3))
       await rig.primary.resume()
     }
@@ -44,7 +44,7 @@ struct ReplicaTests {
   @Test(arguments: [true, false]) func aReplicaThatIsGoneIsNotWaitedFor(_ isFrozen: Bool) async throws {
     try await Rig.with { rig in
       let batch = try await rig.claimAll()
-      if isFrozen { await rig.replica.pause() } else { try await rig.replica.kill9() }
+      if isFrozen { try await rig.replica.pause() } else { try await rig.replica.kill9() }
       let started = ContinuousClock.now
       for _ in 1...50 { #expect(try await rig.payloads(of: batch) == Rig.texts(3)) }
       // Found out once; fifty reads that each waited for it would take that many seconds.
