@@ -1,5 +1,8 @@
 import NIOCore
+import NIOSSL
+import NIOTLS
 import RPC
+import Synchronization
 import TimeAndChance
 
 /// Moves bytes between a NIO channel and a connection.
@@ -11,6 +14,8 @@ final class ConnectionHandler: ChannelInboundHandler, ConnectionIO, @unchecked S
 
   /// How long a closing connection may take to write what is left.
   private static let closeTimeout = TimeAmount.seconds(5)
+  /// How long a peer may take to show who it is.
+  private static let handshakeTimeout = TimeAmount.seconds(10)
   /// How long the peer then may take to close its end.
   private static let lingerTimeout = TimeAmount.milliseconds(500)
   /// The largest buffer kept while there is nothing to write.
@@ -19,7 +24,9 @@ final class ConnectionHandler: ChannelInboundHandler, ConnectionIO, @unchecked S
   private static let longestTimer = Duration.seconds(3600)
 
   let executor: any TaskExecutor
-  let peer: PeerInfo
+  /// Read by any thread; its identity is known after the handshake, and so before the first call.
+  var peer: PeerInfo { peerInfo.withLock { $0 } }
+  private let peerInfo: Mutex<PeerInfo>
   private let channel: any Channel
   private let clock: any ServiceClock
 
@@ -27,6 +34,8 @@ final class ConnectionHandler: ChannelInboundHandler, ConnectionIO, @unchecked S
   private var connection: (any DrivenConnection)?
   private var demand = TransportDemand()
   private var timer: Scheduled<Void>?
+  /// Kept until the handshake of TLS has ended.
+  private var handshake: EventLoopPromise<Void>?
   private var isWriting = false
   private var isClosing = false
   /// What is exchanged for the bytes of the connection, and what carries them to the channel; kept so that a busy
@@ -38,17 +47,28 @@ final class ConnectionHandler: ChannelInboundHandler, ConnectionIO, @unchecked S
     self.channel = channel
     self.clock = clock
     executor = loops.executor(of: channel.eventLoop)
-    peer = PeerInfo(address: channel.remoteAddress.map(Self.text) ?? "unknown")
+    peerInfo = Mutex(PeerInfo(address: channel.remoteAddress.map(Self.text) ?? "unknown"))
   }
 
-  /// Joins the connection to the channel; on the loop, before the first byte is read.
-  func drive(_ connection: any DrivenConnection) throws {
+  /// Joins the connection to the channel, over TLS if there is a handler for it; on the loop, before the first byte is read.
+  /// The result comes when the peer has shown who it is, at once without TLS.
+  func drive(_ connection: any DrivenConnection, over tls: NIOSSLHandler? = nil) throws -> EventLoopFuture<Void> {
     self.connection = connection
+    let handshake = channel.eventLoop.makePromise(of: Void.self)
+    if let tls {
+      self.handshake = handshake
+      try channel.pipeline.syncOperations.addHandler(tls)
+      let end = channel.eventLoop.scheduleTask(in: Self.handshakeTimeout) { [channel] in channel.close(promise: nil) }
+      handshake.futureResult.whenComplete { _ in end.cancel() }
+    } else {
+      handshake.succeed()
+    }
     try channel.pipeline.syncOperations.addHandler(self)
     // Also fires for a channel that never becomes active.
     channel.closeFuture.assumeIsolated().whenComplete { _ in
       self.closed(RPCError(.unavailable, "the peer closed the connection"))
     }
+    return handshake.futureResult
   }
 
   func wake() { channel.eventLoop.execute { self.serve() } }
@@ -71,7 +91,20 @@ extension ConnectionHandler {
     if channel.isWritable { write() }
   }
 
+  func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+    if case .handshakeCompleted? = event as? TLSUserEvent {
+      // Only a pipeline without TLS has no certificate to give.
+      let certificate = try? channel.pipeline.syncOperations.nioSSL_peerCertificate()
+      peerInfo.withLock { $0.identity = certificate?.identity }
+      handshake.take()?.succeed()
+    }
+    context.fireUserInboundEventTriggered(event)
+  }
+
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
+    // A peer that goes without a farewell has gone all the same.
+    if case .uncleanShutdown? = error as? NIOSSLError { return context.close(promise: nil) }
+    handshake.take()?.fail(error)
     closed(RPCError(.unavailable, "the connection failed: \(error)"))
     context.close(promise: nil)
   }
@@ -150,6 +183,7 @@ extension ConnectionHandler {
   }
 
   private func closed(_ error: RPCError) {
+    handshake.take()?.fail(ChannelError.eof)
     timer?.cancel()
     timer = nil
     connection?.closed(error)

@@ -13,7 +13,7 @@ struct Listener: Sendable {
 
   /// Listens at `endpoint`; `accept` is called for each connection on its event loop, and closes it by throwing.
   init(
-    endpoint: Endpoint, loops: EventLoops, accept: @escaping @Sendable (any Channel) throws -> Void
+    endpoint: Endpoint, loops: EventLoops, hasTLS: Bool, accept: @escaping @Sendable (any Channel) throws -> Void
   ) async throws(ListenError) {
     let bootstrap = ServerBootstrap(group: loops.group)
       .serverChannelOption(.backlog, value: Self.backlog)
@@ -22,18 +22,22 @@ struct Listener: Sendable {
       }
     do {
       switch endpoint {
-      case .tcp:
-        guard let address = endpoint.loopbackAddress else {
-          throw ListenError(
-            code: .notLocal, endpoint: endpoint,
-            reason: "other machines could reach it and the service has no TLS; use 127.0.0.1, [::1] or unix:/PATH")
-        }
-        channel =
-          try await bootstrap
+      case .tcp(let host, let port):
+        let tuned =
+          bootstrap
           .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
           .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
           .childChannelOption(.socketOption(.so_keepalive), value: 1)
-          .bind(to: address).get()
+        if let address = endpoint.loopbackAddress {
+          channel = try await tuned.bind(to: address).get()
+        } else if hasTLS {
+          channel = try await tuned.bind(host: host, port: port).get()
+        } else {
+          throw ListenError(
+            code: .notLocal, endpoint: endpoint,
+            reason: "other machines could reach it and the service has no TLS; "
+              + "use 127.0.0.1, [::1] or unix:/PATH, or give it certificates")
+        }
       case .unix(let path):
         channel = try await Self.bind(bootstrap, path, loops)
       }

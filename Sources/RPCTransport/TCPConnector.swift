@@ -1,5 +1,6 @@
 import NIOCore
 import NIOPosix
+import NIOSSL
 public import RPC
 import Synchronization
 public import TimeAndChance
@@ -11,17 +12,20 @@ public struct TCPConnector: ClientConnector {
   private let clock: any ServiceClock
   private let limits: ConnectionLimits
   private let connectTimeout: Duration
+  private let tls: TLSCredentials?
 
-  /// A connector to `endpoint` that gives up after `connectTimeout`, the look-up of the host name included.
+  /// A connector to `endpoint` that gives up after `connectTimeout`, the look-up of the host name included. With `tls`, the
+  /// server must show a certificate for the host name or address of the endpoint, `localhost` for a Unix socket.
   public init(
     endpoint: Endpoint, loops: EventLoops, clock: any ServiceClock = ContinuousClock(),
-    limits: ConnectionLimits = ConnectionLimits(), connectTimeout: Duration = .seconds(5)
+    limits: ConnectionLimits = ConnectionLimits(), connectTimeout: Duration = .seconds(5), tls: TLSCredentials? = nil
   ) {
     self.endpoint = endpoint
     self.loops = loops
     self.clock = clock
     self.limits = limits
     self.connectTimeout = connectTimeout
+    self.tls = tls
   }
 
   /// The address.
@@ -46,25 +50,58 @@ public struct TCPConnector: ClientConnector {
 
   private func dial() async -> Result<ClientConnection, RPCError> {
     let bootstrap = ClientBootstrap(group: loops.group).connectTimeout(TimeAmount(connectTimeout))
-    let initialize: @Sendable (any Channel) -> EventLoopFuture<ClientConnection> = { channel in
+    let initialize: @Sendable (any Channel) -> EventLoopFuture<Dialed> = { channel in
       channel.eventLoop.makeCompletedFuture {
         let handler = ConnectionHandler(channel: channel, loops: loops, clock: clock)
         let connection = ClientConnection(io: handler, clock: clock, limits: limits)
-        try handler.drive(connection)
-        return connection
+        let security = try tls.map { try NIOSSLClientHandler(context: $0.clientContext, serverHostname: hostName) }
+        return Dialed(connection: connection, handshake: try handler.drive(connection, over: security))
       }
     }
     do {
+      let dialed: Dialed
       switch endpoint {
       case .tcp(let host, let port):
         let tuned = bootstrap.channelOption(.tcpOption(.tcp_nodelay), value: 1)
           .channelOption(.socketOption(.so_keepalive), value: 1)
-        return .success(try await tuned.connect(host: host, port: port, channelInitializer: initialize))
+        dialed = try await tuned.connect(host: host, port: port, channelInitializer: initialize)
       case .unix(let path):
-        return .success(try await bootstrap.connect(unixDomainSocketPath: path, channelInitializer: initialize))
+        dialed = try await bootstrap.connect(unixDomainSocketPath: path, channelInitializer: initialize)
       }
+      do {
+        try await dialed.handshake.get()
+      } catch {
+        return .failure(RPCError(.unavailable, "no TLS with \(endpoint): \(Self.tlsReason(error))"))
+      }
+      return .success(dialed.connection)
     } catch {
       return .failure(RPCError(.unavailable, "cannot connect to \(endpoint): \(Self.reason(error))"))
+    }
+  }
+
+  /// A connection whose handshake may be under way.
+  private struct Dialed: Sendable {
+    let connection: ClientConnection
+    let handshake: EventLoopFuture<Void>
+  }
+
+  /// The name that the server's certificate must have; nil for an address, which is compared with that of the connection.
+  private var hostName: String? {
+    guard case .tcp(let host, _) = endpoint else { return "localhost" }
+    return (try? SocketAddress(ipAddress: host, port: 0)) == nil ? host : nil
+  }
+
+  private static func tlsReason(_ error: any Error) -> String {
+    switch error {
+    case let error as NIOSSLExtraError where error == .failedToValidateHostname:
+      "its certificate is for another name or address"
+    case NIOSSLError.unableToValidateCertificate: "its certificate is for another name or address"
+    case NIOSSLError.handshakeFailed(let reason):
+      "\(reason)".contains("CERTIFICATE_VERIFY_FAILED")
+        ? "its certificate is not from an authority that is trusted here, or has expired"
+        : "the handshake failed, perhaps because the server has no TLS: \(reason)"
+    case ChannelError.eof: "it closed the connection during the handshake; does it have TLS?"
+    default: "\(error)"
     }
   }
 

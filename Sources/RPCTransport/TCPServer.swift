@@ -1,12 +1,14 @@
 import NIOCore
 import NIOPosix
+import NIOSSL
 public import RPC
 import Synchronization
 public import TimeAndChance
 
 /// Serves RPCs on TCP ports and Unix sockets, until `shutdown`.
 ///
-/// Without TLS it refuses to listen where other machines could reach it.
+/// Without TLS it refuses to listen where other machines could reach it. With TLS every client must show a certificate of an
+/// authority that is trusted here; handlers find who it is in `ServerContext.peer`.
 public final class TCPServer: Sendable {
   /// The bounds of a server.
   public struct Limits: Sendable, Hashable {
@@ -34,18 +36,21 @@ public final class TCPServer: Sendable {
   private let loops: EventLoops
   private let clock: any ServiceClock
   private let limits: Limits
+  private let tls: TLSCredentials?
   private let state = Mutex(State())
   /// Opened when the server was stopped, its connections are gone and its handlers have returned.
   private let ended = Latch()
 
   /// A server of what `router` knows; it does not listen yet.
   public init(
-    router: RPCRouter, loops: EventLoops, clock: any ServiceClock = ContinuousClock(), limits: Limits = Limits()
+    router: RPCRouter, loops: EventLoops, clock: any ServiceClock = ContinuousClock(), limits: Limits = Limits(),
+    tls: TLSCredentials? = nil
   ) {
     self.router = router
     self.loops = loops
     self.clock = clock
     self.limits = limits
+    self.tls = tls
   }
 
   /// How many connections are open, or have handlers that have not returned.
@@ -56,7 +61,7 @@ public final class TCPServer: Sendable {
   ///
   /// Throws `ListenError` when the endpoint is not local, in use, or not to be had, and after `shutdown`.
   public func listen(at endpoint: Endpoint) async throws(ListenError) -> Endpoint {
-    let listener = try await Listener(endpoint: endpoint, loops: loops) { try self.accept($0) }
+    let listener = try await Listener(endpoint: endpoint, loops: loops, hasTLS: tls != nil) { try self.accept($0) }
     let isTooLate = state.withLock { state in
       if !state.isStopping { state.listeners.append(listener) }
       return state.isStopping
@@ -111,7 +116,7 @@ public final class TCPServer: Sendable {
     }
     guard isWelcome else { throw ChannelError.ioOnClosedChannel }
     do {
-      try handler.drive(connection)
+      _ = try handler.drive(connection, over: tls.map { NIOSSLServerHandler(context: $0.serverContext) })
     } catch {
       forget(id)
       throw error

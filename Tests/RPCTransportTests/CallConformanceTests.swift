@@ -77,7 +77,7 @@ import Testing
       #expect(context.method == TestService.unary && context.deadline == nil)
       switch carrier {
       case .memory: #expect(context.peer == PeerInfo(address: "memory:client", identity: "client"))
-      case .tcp: #expect(context.peer.address.hasPrefix("127.0.0.1:"))
+      case .tcp, .tls: #expect(context.peer.address.hasPrefix("127.0.0.1:"))
       case .unix: #expect(context.peer.address.hasPrefix("unix:"))
       }
     }

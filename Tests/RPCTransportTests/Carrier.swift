@@ -14,6 +14,8 @@ enum Carrier: String, CaseIterable, Sendable {
   case tcp
   /// A Unix socket, in real time.
   case unix
+  /// TCP on loopback with TLS on both sides, in real time.
+  case tls
 
   /// Runs `body` with a world of its own, which is closed afterwards: connections and handlers must be gone then.
   func run(
@@ -27,10 +29,12 @@ enum Carrier: String, CaseIterable, Sendable {
         let network = MemoryNetwork(executor: simulation.executor, clock: simulation.clock, limits: limits)
         try await World.run(MemoryHost(network: network), simulation.clock, body)
       }
-    case .tcp, .unix:
+    case .tcp, .unix, .tls:
       let loops = EventLoops(threads: 1)
-      let endpoint: Endpoint = self == .tcp ? .tcp(host: "127.0.0.1", port: 0) : .unix(path: Self.socketPath())
-      let host = SocketHost(endpoint: endpoint, loops: loops, limits: limits, drainTimeout: drainTimeout)
+      let endpoint: Endpoint = self == .unix ? .unix(path: Self.socketPath()) : .tcp(host: "127.0.0.1", port: 0)
+      let host = SocketHost(
+        endpoint: endpoint, loops: loops, limits: limits, drainTimeout: drainTimeout,
+        tls: self == .tls ? try Self.credentials.get() : nil)
       do {
         try await World.run(host, ContinuousClock(), body)
       } catch {
@@ -39,6 +43,12 @@ enum Carrier: String, CaseIterable, Sendable {
       }
       await loops.shutdown()
     }
+  }
+
+  /// One certificate for both ends of all tests.
+  private static let credentials = Result {
+    let authority = try TestAuthority()
+    return try TLSCredentials(try authority.issue("anybody"))
   }
 
   static func socketPath() -> String {
@@ -174,9 +184,13 @@ private final class SocketHost: Host {
   private let loops: EventLoops
   private let limits: ConnectionLimits
   private let drainTimeout: Duration
+  private let tls: TLSCredentials?
   private let state: Mutex<State>
 
-  init(endpoint: Endpoint, loops: EventLoops, limits: ConnectionLimits, drainTimeout: Duration) {
+  init(
+    endpoint: Endpoint, loops: EventLoops, limits: ConnectionLimits, drainTimeout: Duration, tls: TLSCredentials?
+  ) {
+    self.tls = tls
     self.loops = loops
     self.limits = limits
     self.drainTimeout = drainTimeout
@@ -187,7 +201,7 @@ private final class SocketHost: Host {
     var serverLimits = TCPServer.Limits()
     serverLimits.connection = limits
     serverLimits.drainTimeout = drainTimeout
-    let server = TCPServer(router: router, loops: loops, limits: serverLimits)
+    let server = TCPServer(router: router, loops: loops, limits: serverLimits, tls: tls)
     let endpoint = try await server.listen(at: state.withLock { $0.endpoint })
     state.withLock { state in
       state.endpoint = endpoint
@@ -215,7 +229,8 @@ private final class SocketHost: Host {
 
     func connect() async throws(RPCError) -> ClientConnection {
       let endpoint = host.state.withLock { $0.endpoint }
-      return try await TCPConnector(endpoint: endpoint, loops: host.loops, limits: host.limits).connect()
+      return try await TCPConnector(endpoint: endpoint, loops: host.loops, limits: host.limits, tls: host.tls)
+        .connect()
     }
   }
 }
