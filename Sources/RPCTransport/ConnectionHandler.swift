@@ -18,8 +18,9 @@ final class ConnectionHandler: ChannelInboundHandler, ConnectionIO, @unchecked S
   private static let handshakeTimeout = TimeAmount.seconds(10)
   /// How long the peer then may take to close its end.
   private static let lingerTimeout = TimeAmount.milliseconds(500)
-  /// The largest buffer kept while there is nothing to write.
+  /// The largest buffer kept by a connection that has had nothing to write for `idleTime`.
   private static let idleCapacity = 16 * 1024
+  private static let idleTime = TimeAmount.seconds(1)
   /// The longest timer that is set: NIO's clock overflows on longer ones. An early one does no harm.
   private static let longestTimer = Duration.seconds(3600)
 
@@ -42,6 +43,9 @@ final class ConnectionHandler: ChannelInboundHandler, ConnectionIO, @unchecked S
   /// connection does not allocate.
   private var outbound: [UInt8] = []
   private var buffer = ByteBuffer()
+  /// Whether something was written since the buffers were last looked at, and when that is done next.
+  private var hasWritten = false
+  private var tidying: Scheduled<Void>?
 
   init(channel: any Channel, loops: EventLoops, clock: any ServiceClock) {
     self.channel = channel
@@ -133,9 +137,21 @@ extension ConnectionHandler {
       buffer.writeBytes(outbound)
       outbound.removeAll(keepingCapacity: true)
       channel.writeAndFlush(buffer, promise: nil)
+      hasWritten = true
     }
-    if outbound.capacity > Self.idleCapacity { outbound = [] }
-    if buffer.capacity > Self.idleCapacity { buffer = ByteBuffer() }
+    if tidying == nil, outbound.capacity > Self.idleCapacity || buffer.capacity > Self.idleCapacity { tidyLater() }
+  }
+
+  /// Large buffers are kept while they are in use: to make them anew for every write costs more than the write.
+  private func tidyLater() {
+    hasWritten = false
+    tidying = channel.eventLoop.assumeIsolated().scheduleTask(in: Self.idleTime) {
+      self.tidying = nil
+      if self.hasWritten { return self.tidyLater() }
+      self.outbound = []
+      self.buffer = ByteBuffer()
+      self.connection?.tidy()
+    }
   }
 
   private func setReading(_ reading: Bool) {
@@ -184,6 +200,7 @@ extension ConnectionHandler {
 
   private func closed(_ error: RPCError) {
     handshake.take()?.fail(ChannelError.eof)
+    tidying?.cancel()
     timer?.cancel()
     timer = nil
     connection?.closed(error)

@@ -112,6 +112,7 @@ import Testing
     buffer = []
     outbound.take(&buffer, clock: clock, &deferred)
     #expect(buffer.isEmpty)
+    outbound.tidy()
     _ = outbound.appendMessage([1], id: StreamID(1))
     outbound.take(&buffer, clock: clock, &deferred)
     #expect(buffer.count == 11 && buffer.capacity <= Outbound.idleCapacity)

@@ -24,6 +24,8 @@ public protocol DrivenConnection: AnyObject, Sendable {
   func takeOutbound(_ buffer: inout [UInt8])
   /// The instant came that `demand` named.
   func timerFired()
+  /// Nothing was written for a while: large buffers may go.
+  func tidy()
   /// The connection is gone, and why. May be called more than once.
   func closed(_ error: RPCError)
 }

@@ -80,6 +80,9 @@ extension ConnectionShell {
   public func demand() -> TransportDemand { state.withLock { $0.link.announce($0.demand) } }
 
   /// See `DrivenConnection`.
+  public func tidy() { state.withLock { $0.link.outbound.tidy() } }
+
+  /// See `DrivenConnection`.
   public func takeOutbound(_ buffer: inout [UInt8]) {
     update { state, deferred in state.link.take(&buffer, clock: clock, &deferred) }
   }

@@ -10,7 +10,7 @@ import TimeAndChance
 /// wait for room; a server bounds them by taking no more calls while they are `tooManyResponses`.
 struct Outbound: Sendable {
   static let highWater = 256 * 1024
-  /// The largest buffer kept by a connection that has nothing to write.
+  /// The largest buffer kept by a connection that had nothing to write for a while.
   static let idleCapacity = 16 * 1024
   /// The largest piece of a message towards a peer that can put it together.
   static let fragmentBytes = 64 * 1024
@@ -301,14 +301,15 @@ struct Outbound: Sendable {
   /// Exchanges the bytes for an empty buffer and moves up what waits.
   mutating func take(_ buffer: inout [UInt8], clock: any ServiceClock, _ deferred: inout Deferred) {
     precondition(buffer.isEmpty, "bytes to be written are exchanged for an empty buffer")
-    if bytes.isEmpty {
-      // The connection goes idle.
-      if bytes.capacity > Self.idleCapacity { bytes = [] }
-      return
-    }
+    if bytes.isEmpty { return }
     swap(&bytes, &buffer)
     responseBytes = 0
     fill(clock, &deferred)
+  }
+
+  /// Gives a large buffer back that is not in use.
+  mutating func tidy() {
+    if bytes.isEmpty, bytes.capacity > Self.idleCapacity { bytes = [] }
   }
 
   /// The connection is gone: drops everything.
