@@ -23,9 +23,9 @@ let package = Package(
     .executableTarget(
       name: "chancery",
       dependencies: [
-        "CoordinatorService", "DedicatedThreads", "Domain", "KeyKeeperService", "LocalServers", "LoggerService",
-        "PostgresDriver", "PostgresStorage", "RPC", "RPCMemory", "RPCTransport", "RedisDriver", "RedisLeases", "Schema",
-        "ServiceHost", "SignerService", "Signing", "Storage", "TimeAndChance", "Translation",
+        "COpenSSL", "CoordinatorService", "DedicatedThreads", "Domain", "KeyKeeperService", "LocalServers",
+        "LoggerService", "PostgresDriver", "PostgresStorage", "RPC", "RPCMemory", "RPCTransport", "RedisDriver",
+        "RedisLeases", "Schema", "ServiceHost", "SignerService", "Signing", "Storage", "TimeAndChance", "Translation",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: settings),
     .target(
@@ -186,7 +186,8 @@ let package = Package(
     .testTarget(
       name: "ServiceHostTests",
       dependencies: [
-        "Domain", "RPC", "RPCMemory", "RPCTransport", "Schema", "ServiceHost", "Storage", "Telemetry", "TestWorld",
+        "Domain", "RPC", "RPCMemory", "RPCTransport", "RPCTestSupport", "Schema", "ServiceHost", "Storage", "Telemetry",
+        "TestWorld",
         "TimeAndChance", .product(name: "Logging", package: "swift-log"),
       ], swiftSettings: settings),
   ]

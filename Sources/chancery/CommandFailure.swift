@@ -68,7 +68,7 @@ extension CommandFailure {
     switch error.code {
     case .unavailable:
       exitCode = .server
-      hint = "is \(server) running? 'chancery dev' starts a cluster; 'chancery health' looks at one"
+      hint = "is \(server) running ('chancery dev' starts a cluster), and does it have TLS, as this command then must?"
     case .deadlineExceeded: exitCode = .timeout
     case .cancelled: exitCode = .interrupted
     case .internal, .unknown, .dataLoss, .unimplemented: exitCode = .server

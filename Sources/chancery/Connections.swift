@@ -17,6 +17,8 @@ struct ConnectionOptions: ParsableArguments {
   @Option(help: "Seconds after which a call fails.")
   var timeout: Double = 30
 
+  @OptionGroup(title: "TLS") var tls: TLSOptions
+
   func validate() throws {
     guard timeout > 0, timeout <= 86_400 else {
       throw ValidationError("--timeout \(timeout) is not between 0 and 86400 seconds")
@@ -48,7 +50,16 @@ extension ConnectionOptions {
   func with<Value>(
     _ service: ServiceName, _ body: (any RPCChannel) async throws -> Value
   ) async throws -> Value {
-    try await Connection.with(address(service), service: service.rawValue, body)
+    let address = address(service)
+    let credentials = try tls.credentials() ?? Self.credentials(ofClusterAt: address)
+    return try await Connection.with(address, service: service.rawValue, tls: credentials, body)
+  }
+
+  /// Those that `dev` has made for the commands of its user.
+  private static func credentials(ofClusterAt address: String) throws -> TLSCredentials? {
+    guard let tls = ClusterDescription.running(at: address)?.tls else { return nil }
+    return try TLSCredentials(
+      reading: TLSFiles(certificate: tls.certificate, key: tls.key, authority: tls.authority))
   }
 }
 
@@ -56,7 +67,7 @@ extension ConnectionOptions {
 enum Connection {
   /// Lends a channel; failures of calls become failures of the command that name the service.
   static func with<Value>(
-    _ address: String, service: String, _ body: (any RPCChannel) async throws -> Value
+    _ address: String, service: String, tls: TLSCredentials? = nil, _ body: (any RPCChannel) async throws -> Value
   ) async throws -> Value {
     let endpoint: Endpoint
     do {
@@ -65,7 +76,7 @@ enum Connection {
       throw CommandFailure.usage("\(service): \(error)")
     }
     let loops = EventLoops(threads: 1)
-    let channel = ClientChannel(connectors: [TCPConnector(endpoint: endpoint, loops: loops)])
+    let channel = ClientChannel(connectors: [TCPConnector(endpoint: endpoint, loops: loops, tls: tls)])
     let running = Task { await channel.run() }
     let result: Result<Value, any Error>
     do {

@@ -92,6 +92,10 @@ final class DevCluster: Sendable {
       guard let kind = process["kind"].text, let address = process["address"].text else { continue }
       addresses["CHANCERY_\(kind.uppercased())"] = address
     }
+    let tls = try description()["tls"]
+    addresses["CHANCERY_TLS_CERT"] = tls["certificate"].text
+    addresses["CHANCERY_TLS_KEY"] = tls["key"].text
+    addresses["CHANCERY_TLS_CA"] = tls["authority"].text
     return addresses
   }
 

@@ -14,6 +14,7 @@ extension ServerConnection {
   ) throws(RPCError) {
     let envelope = opening.envelope
     let handler = try router.handler(of: envelope.name)
+    if let refusal = router.access.refusal(of: handler.method, to: io.peer) { throw refusal }
     if let fault = envelope.metadata.fault(limit: limits.maximumMetadataBytes) { throw fault }
     guard envelope.timeoutNanoseconds >= 0 else { throw Self.deadlineExceeded }
     if opening.ended, opening.message == nil, !handler.method.shape.streamsRequests {

@@ -22,6 +22,8 @@ public struct HostConfiguration: Sendable {
   public var version: String
   /// Where it listens; nil is nowhere.
   public var listen: Endpoint?
+  /// Who it is and whom it trusts; nil without TLS. With it, `AccessTable` says who may call what.
+  public var tls: TLSCredentials?
   /// Where it reports to.
   public var telemetry = Telemetry.none
   /// What it logs.

@@ -39,7 +39,8 @@ extension HostContext {
 
   /// What serves `services`, with health; an error that their methods did not expect goes to the log.
   public func router(of services: [any RPCService]) -> RPCRouter {
-    RPCRouter(services: [HealthEndpoint(health)] + services) { [registry] error, method in
+    let access = configuration.tls == nil ? AccessPolicy.open : AccessTable.policy
+    return RPCRouter(services: [HealthEndpoint(health)] + services, access: access) { [registry] error, method in
       registry.event(.error, "rpc.unexpected_error", "\(method.path): \(error)", [:])
     }
   }

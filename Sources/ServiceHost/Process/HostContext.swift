@@ -41,7 +41,7 @@ public final class HostContext: Sendable {
 
   /// A channel to the first of `endpoints` that answers, which is kept connected while `serve` runs. To be made before.
   public func channel(to endpoints: [Endpoint], backoff: Backoff = Backoff()) -> ClientChannel {
-    let connectors = endpoints.map { TCPConnector(endpoint: $0, loops: loops, clock: clock) }
+    let connectors = endpoints.map { TCPConnector(endpoint: $0, loops: loops, clock: clock, tls: configuration.tls) }
     let channel = ClientChannel(connectors: connectors, clock: clock, random: random, backoff: backoff)
     channels.withLock { $0.append(channel) }
     return channel

@@ -22,7 +22,8 @@ final class Server: Sendable {
     names = router.serviceNames
     var limits = TCPServer.Limits()
     limits.drainTimeout = host.configuration.callTimeout
-    server = TCPServer(router: router, loops: host.loops, clock: host.clock, limits: limits)
+    server = TCPServer(
+      router: router, loops: host.loops, clock: host.clock, limits: limits, tls: host.configuration.tls)
   }
 
   /// Where it listens.

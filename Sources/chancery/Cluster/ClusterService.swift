@@ -98,8 +98,15 @@ final class ClusterService {
 }
 
 /// Who runs where, as `cluster.json` in the data directory says.
-struct ClusterDescription: Encodable {
-  struct Process: Encodable {
+struct ClusterDescription: Codable {
+  /// The certificate with which commands call the services.
+  struct TLS: Codable {
+    var certificate: String
+    var key: String
+    var authority: String
+  }
+
+  struct Process: Codable {
     var name: String
     var kind: String
     var pid: Int32?
@@ -108,15 +115,31 @@ struct ClusterDescription: Encodable {
 
   var databaseURL: String
   var redisURL: String
+  var tls: TLS?
   var processes: [Process]
 
   enum CodingKeys: String, CodingKey {
     case databaseURL = "database_url"
     case redisURL = "redis_url"
-    case processes
+    case tls, processes
   }
 
   static func file(in directory: URL) -> URL { directory.appending(path: "cluster.json") }
+
+  /// Where `dev` keeps a cluster unless told otherwise.
+  static var defaultDirectory: String {
+    let environment = ProcessInfo.processInfo.environment
+    let base = environment["XDG_STATE_HOME"] ?? (environment["HOME"] ?? "/tmp") + "/.local/state"
+    return base + "/chancery"
+  }
+
+  /// The cluster that runs in the default directory, if it is the one that listens at `address`.
+  static func running(at address: String) -> ClusterDescription? {
+    guard let data = try? Data(contentsOf: file(in: URL(filePath: defaultDirectory))),
+      let description = try? JSONDecoder().decode(ClusterDescription.self, from: data)
+    else { return nil }
+    return description.processes.contains { $0.address == address } ? description : nil
+  }
 
   /// Replaces the file as a whole.
   func write(into directory: URL) throws {

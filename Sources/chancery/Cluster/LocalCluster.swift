@@ -1,6 +1,8 @@
 import Foundation
 import LocalServers
 import PostgresStorage
+import RPCTransport
+import ServiceHost
 import Signing
 
 /// A whole cluster of one's own on this machine: Postgres and Redis on Unix sockets, and every service as a process.
@@ -16,6 +18,8 @@ final class LocalCluster {
     var threadsPerSigner: Int?
     /// Where everything is kept; nil is a temporary directory, which is removed.
     var directory: URL?
+    /// Whether the services show each other certificates, of an authority of the cluster's own.
+    var hasTLS = true
     /// The first of the ports to listen on, or 0 for free ones: the coordinator's; those of KeyKeeper and Logger follow, and
     /// those of further coordinators and KeyKeepers a hundred later each.
     var port = 0
@@ -26,6 +30,8 @@ final class LocalCluster {
   private let postgres: PrivatePostgres
   private let redis: PrivateRedis
   private let kekFile: String
+  /// The certificate with which commands call the services; nil without TLS.
+  private(set) var tls: TLSFiles?
   private var services: [ClusterService] = []
 
   /// Where the first service of a kind listens.
@@ -126,6 +132,7 @@ extension LocalCluster {
       }
     }
     try await Databases.migrate(postgres.connectionString)
+    if shape.hasTLS { try issueCertificates() }
     // Logger first: the others report to it from the start.
     try start(.logger, arguments: database(.logger))
     let reports = ["--logger", address(.logger)]
@@ -147,6 +154,18 @@ extension LocalCluster {
     try describe()
   }
 
+  private var certificates: URL { directory.url.appending(path: "tls") }
+
+  /// A certificate for each kind of service, and one for commands.
+  private func issueCertificates() throws {
+    let authority = try DevAuthority(in: certificates)
+    defer { authority.close() }
+    for kind in ServiceKind.allCases {
+      _ = try authority.issue(kind.rawValue, identity: AccessTable.identity(kind.rawValue))
+    }
+    tls = try authority.issue("operator", identity: AccessTable.identity("operator"))
+  }
+
   /// Each service has its own role in the database.
   private func database(_ kind: ServiceKind) -> [String] {
     ["--database-url", postgres.connectionString(user: "chancery_\(kind)")]
@@ -158,6 +177,11 @@ extension LocalCluster {
       listen = "127.0.0.1:\(shape.port == 0 ? 0 : shape.port + offset + 100 * index)"
     }
     let name = kind == .logger ? "logger" : "\(kind)-\(index + 1)"
+    var arguments = arguments
+    if tls != nil {
+      let files = DevAuthority.files(kind.rawValue, in: certificates)
+      arguments += ["--tls-cert", files.certificate, "--tls-key", files.key, "--tls-ca", files.authority]
+    }
     let service = try ClusterService(kind, name, arguments, listen: listen, in: directory.url)
     try service.waitUntilReady()
     services.append(service)
@@ -171,6 +195,7 @@ extension LocalCluster {
     ]
     let description = ClusterDescription(
       databaseURL: postgres.connectionString, redisURL: redis.connectionString,
+      tls: tls.map { ClusterDescription.TLS(certificate: $0.certificate, key: $0.key, authority: $0.authority) },
       processes: servers + services.map(\.description))
     try description.write(into: directory.url)
   }

@@ -48,6 +48,8 @@ struct BenchCommand: AsyncParsableCommand {
         records: count, recordBytes: recordBytes, keys: keys, algorithm: algorithm, batchSize: batchSize, isQuiet: true)
       var shape = LocalCluster.Shape()
       shape.signers = signers
+      // The limit has none either; what TLS costs is measured by 'bench rpc'.
+      shape.hasTLS = false
       let measured = try await LocalCluster.with(shape) { cluster in try await measure(job, cluster) }
       let report = BenchReport(job: job, signers: signers, rounds: measured)
       switch output.output {

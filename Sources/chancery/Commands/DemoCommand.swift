@@ -2,6 +2,7 @@ import ArgumentParser
 import Domain
 import Foundation
 import RPC
+import RPCTransport
 import Schema
 import Storage
 
@@ -46,11 +47,14 @@ struct DemoCommand: AsyncParsableCommand {
     let summary = try await LocalCluster.with(shape) { cluster in
       let coordinator = await cluster.address(.coordinator)
       let keyKeeper = await cluster.address(.keykeeper)
+      let tls = try await cluster.tls.map { try TLSCredentials(reading: $0) }
       let job = MainJob(
         records: records, recordBytes: recordBytes, keys: keys, algorithm: algorithm, batchSize: batchSize,
         isQuiet: isQuiet)
-      let publicKeys = try await Connection.with(keyKeeper, service: "keykeeper") { try await job.generateKeys($0) }
-      return try await Connection.with(coordinator, service: "coordinator") { channel in
+      let publicKeys = try await Connection.with(keyKeeper, service: "keykeeper", tls: tls) {
+        try await job.generateKeys($0)
+      }
+      return try await Connection.with(coordinator, service: "coordinator", tls: tls) { channel in
         try await job.generateRecords(channel)
         var early: [String: Int] = [:]
         let signing = try await job.sign(channel) { done in

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import LocalServers
+import RPCTransport
 import ServiceHost
 
 struct DevCommand: AsyncParsableCommand {
@@ -12,7 +13,7 @@ struct DevCommand: AsyncParsableCommand {
       again. Example: chancery dev --signers 2
       """)
 
-  @Option(help: "Where everything is kept.") var dataDirectory = Self.defaultDirectory
+  @Option(help: "Where everything is kept.") var dataDirectory = ClusterDescription.defaultDirectory
   @Option(help: "postgres (and Redis), or memory, which needs neither and keeps nothing.") var store = Store.postgres
   @Option(parsing: .unconditional, help: "How many signers; 0 to start them with 'chancery serve signer'.")
   var signers = 1
@@ -79,9 +80,14 @@ struct DevCommand: AsyncParsableCommand {
         "CHANCERY_COORDINATOR": cluster.address(.coordinator), "CHANCERY_KEYKEEPER": cluster.address(.keykeeper),
         "CHANCERY_LOGGER": cluster.address(.logger),
       ]
-      let exports =
-        port == 7420
-        ? "" : "  export " + addresses.sorted { $0.key < $1.key }.map { "\($0)=\($1)" }.joined(separator: " ") + "\n"
+      var variables = port == 7420 ? [:] : addresses
+      // Commands find the certificates of a cluster in the default directory by themselves.
+      if dataDirectory != ClusterDescription.defaultDirectory, let tls = await cluster.tls {
+        variables["CHANCERY_TLS_CERT"] = tls.certificate
+        variables["CHANCERY_TLS_KEY"] = tls.key
+        variables["CHANCERY_TLS_CA"] = tls.authority
+      }
+      let exports = variables.sorted { $0.key < $1.key }.map { "  export \($0)='\($1)'\n" }.joined()
       StandardError.write(
         """
         chancery is running. In another terminal:
@@ -95,12 +101,6 @@ struct DevCommand: AsyncParsableCommand {
       await Interruption.wait()
       StandardError.write("stopping\n")
     }
-  }
-
-  private static var defaultDirectory: String {
-    let environment = ProcessInfo.processInfo.environment
-    let base = environment["XDG_STATE_HOME"] ?? (environment["HOME"] ?? "/tmp") + "/.local/state"
-    return base + "/chancery"
   }
 }
 

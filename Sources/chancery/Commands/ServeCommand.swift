@@ -21,7 +21,8 @@ struct ServeCommand: AsyncParsableCommand {
     commandName: "serve", abstract: "Run one service.",
     discussion: """
       A service stops gracefully on SIGTERM or Ctrl-C: it takes nothing new, finishes what it has, and reports its last \
-      numbers; a second signal ends it at once. Without TLS it listens on loopback addresses and Unix sockets only.
+      numbers; a second signal ends it at once. Without TLS it listens on loopback addresses and Unix sockets only; with TLS everybody shows a certificate, whose URI \
+      (spiffe://chancery/signer, …/operator and so on) says what they may call.
       """,
     subcommands: [CoordinatorCommand.self, KeyKeeperCommand.self, SignerCommand.self, LoggerCommand.self])
 }
@@ -46,20 +47,25 @@ struct HostOptions: ParsableArguments {
   @Option(help: "Seconds that a graceful stop may take.")
   var gracePeriod: Double = 30
 
+  @OptionGroup(title: "TLS") var tls: TLSOptions
+
   @Option(help: .hidden) var readyFile: String?
 
   func configuration(_ service: String, listen: String?) throws -> HostConfiguration {
     do {
       let endpoint = try listen.map { try Endpoint(parsing: $0) }
-      if let endpoint, !endpoint.isLocal {
+      let credentials = try tls.credentials()
+      if let endpoint, !endpoint.isLocal, credentials == nil {
         throw CommandFailure.usage(
-          "cannot listen on \(endpoint): without TLS only loopback addresses and Unix sockets are served")
+          "cannot listen on \(endpoint): without TLS only loopback addresses and Unix sockets are served; "
+            + "give --tls-cert, --tls-key and --tls-ca")
       }
       var configuration = HostConfiguration(
         service: service, name: name, version: Version.number, listen: endpoint)
       if let address = Settings.value(logger, variable: "CHANCERY_LOGGER") {
         configuration.telemetry = .endpoints([try Endpoint(parsing: address)])
       }
+      configuration.tls = credentials
       configuration.log = try LogConfiguration(level: logLevel, format: logFormat ?? "auto")
       configuration.threads = max(1, ioThreads)
       configuration.gracePeriod = .seconds(gracePeriod)
