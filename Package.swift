@@ -123,7 +123,7 @@ let package = Package(
     .testTarget(
       name: "RPCTransportTests",
       dependencies: [
-        "RPC", "RPCMemory", "RPCTestSupport", "RPCTransport", "TimeAndChance",
+        "LocalServers", "RPC", "RPCMemory", "RPCTestSupport", "RPCTransport", "TimeAndChance",
         .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
       ], swiftSettings: settings),
     .testTarget(
