@@ -3,6 +3,7 @@ import Foundation
 import LocalServers
 import RPC
 import RPCTransport
+import ServiceHost
 import TimeAndChance
 
 extension BenchCommand {
@@ -16,6 +17,7 @@ extension BenchCommand {
         """)
 
     @Option(parsing: .unconditional, help: "How many rounds.") var rounds = 3
+    @Flag(help: "Measure over TLS, with certificates on both sides.") var tls = false
     @OptionGroup var output: OutputOptions
 
     func validate() throws {
@@ -23,9 +25,12 @@ extension BenchCommand {
     }
 
     func run() async throws {
-      let rows = try await RPCBenchServer.with { address, pid in
+      let rows = try await RPCBenchServer.with(tls: tls) { address, pid, files in
         let loops = EventLoops()
-        let channel = ClientChannel(connectors: [TCPConnector(endpoint: try Endpoint(parsing: address), loops: loops)])
+        let connector = TCPConnector(
+          endpoint: try Endpoint(parsing: address), loops: loops, tls: try files.map { try TLSCredentials(reading: $0) }
+        )
+        let channel = ClientChannel(connectors: [connector])
         let running = Task { await channel.run() }
         // Calls are made from the connection's own thread, as a handler that calls another service makes them.
         let rows = try await withTaskExecutorPreference(loops.executor) {
@@ -45,13 +50,14 @@ extension BenchCommand {
     static let configuration = CommandConfiguration(commandName: "rpc-server", shouldDisplay: false)
 
     @Option var readyFile: String
+    @OptionGroup var tls: TLSOptions
 
     func run() async throws {
       let loops = EventLoops()
       let server = TCPServer(
         router: RPCRouter(services: [RPCBenchService()]) { error, method in
           StandardError.write("\(method.path): \(error)\n")
-        }, loops: loops)
+        }, loops: loops, tls: try tls.credentials())
       ReadyFile.write(try await server.listen(at: .tcp(host: "127.0.0.1", port: 0)).description, to: readyFile)
       await Interruption.wait()
       await server.shutdown()
@@ -64,13 +70,14 @@ extension BenchCommand {
 @ServerHost
 private enum RPCBenchServer {
   nonisolated static func with<Value: Sendable>(
-    _ body: (_ address: String, _ pid: Int32) async throws -> Value
+    tls: Bool, _ body: (_ address: String, _ pid: Int32, _ files: TLSFiles?) async throws -> Value
   ) async throws -> Value {
     let directory = try await ServerDirectory("b")
-    let (process, address) = try await start(in: directory)
+    let files = tls ? try certificate(in: directory.url) : nil
+    let (process, address) = try await start(in: directory, files)
     let result: Result<Value, any Error>
     do {
-      result = .success(try await body(address, process.pid))
+      result = .success(try await body(address, process.pid, files))
     } catch {
       result = .failure(error)
     }
@@ -80,12 +87,27 @@ private enum RPCBenchServer {
     return try result.get()
   }
 
-  private static func start(in directory: ServerDirectory) throws -> (ServerProcess, String) {
+  /// One certificate for both ends.
+  private nonisolated static func certificate(in directory: URL) throws -> TLSFiles {
+    let authority = try DevAuthority(in: directory.appending(path: "tls"))
+    defer { authority.close() }
+    return try authority.issue("bench", identity: AccessTable.identity("bench"))
+  }
+
+  private static func start(in directory: ServerDirectory, _ files: TLSFiles?) throws -> (ServerProcess, String) {
     let ready = directory.url.appending(path: "ready").path
+    let log = directory.url.appending(path: "log")
+    let tls = files.map { ["--tls-cert", $0.certificate, "--tls-key", $0.key, "--tls-ca", $0.authority] } ?? []
     let process = try ServerProcess(
-      [ClusterService.executable, "bench", "rpc-server", "--ready-file", ready],
-      log: directory.url.appending(path: "log"))
-    try waitUntil("the server takes calls") { FileManager.default.fileExists(atPath: ready) }
+      [ClusterService.executable, "bench", "rpc-server", "--ready-file", ready] + tls, log: log)
+    try waitUntil("the server takes calls") {
+      if FileManager.default.fileExists(atPath: ready) { return true }
+      guard process.isRunning else {
+        let output = (try? String(contentsOf: log, encoding: .utf8)) ?? ""
+        throw LocalServerError("the server has ended: \(output.suffix(1000))")
+      }
+      return false
+    }
     return (process, try String(contentsOfFile: ready, encoding: .utf8).trimmingCharacters(in: .newlines))
   }
 }
