@@ -111,9 +111,9 @@ struct World: Sendable {
   func serve(_ handlers: MethodHandler...) async throws { try await serve([TestService(handlers)]) }
 
   /// Starts a server of the given services.
-  func serve(_ services: [any RPCService]) async throws {
+  func serve(_ services: [any RPCService], interceptors: [any CallInterceptor] = []) async throws {
     try await host.start(
-      RPCRouter(services: services) { [unexpected] error, method in
+      RPCRouter(services: services, interceptors: interceptors) { [unexpected] error, method in
         unexpected.update { $0.append("\(method.method): \(error)") }
       })
   }

@@ -55,7 +55,7 @@ extension RPCChannel {
     _ body: (RPCReader<Reply>) async throws -> Result
   ) async throws -> Result {
     let call = try await open(method, request: try encode(request), options: options)
-    return try await call.ending { try await body(RPCReader(call.replies, isServer: false)) }
+    return try await call.ending { try await body(RPCReader(call, isServer: false)) }
   }
 
   /// A stream each way, lent to `body`, which ends the requests with `finish`. The call is cancelled when `body` returns
@@ -65,7 +65,7 @@ extension RPCChannel {
     _ body: (RPCWriter<Request>, RPCReader<Reply>) async throws -> Result
   ) async throws -> Result {
     let call = try await open(method, request: [], options: options)
-    return try await call.ending { try await body(RPCWriter(call), RPCReader(call.replies, isServer: false)) }
+    return try await call.ending { try await body(RPCWriter(call), RPCReader(call, isServer: false)) }
   }
 }
 

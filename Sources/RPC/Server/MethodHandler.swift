@@ -37,7 +37,7 @@ public struct MethodHandler: Sendable {
     MethodHandler(
       method,
       body: .streams { call, context in
-        call.reply(try encode(try await body(RPCReader(call.requests, isServer: true), context)))
+        call.reply(try encode(try await body(RPCReader(call, isServer: true), context)))
       })
   }
 
@@ -61,7 +61,7 @@ public struct MethodHandler: Sendable {
     MethodHandler(
       method,
       body: .streams { call, context in
-        try await body(RPCReader(call.requests, isServer: true), RPCWriter(call), context)
+        try await body(RPCReader(call, isServer: true), RPCWriter(call), context)
       })
   }
 }

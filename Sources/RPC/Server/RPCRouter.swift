@@ -10,17 +10,19 @@ public struct RPCRouter: Sendable {
   private let handlers: [UInt64: [MethodHandler]]
   /// The full names of the services, sorted.
   public let serviceNames: [String]
+  /// Those who see every call.
+  let interceptors: [any CallInterceptor]
   /// Who may call what.
   let access: AccessPolicy
   /// Called for an error that a handler threw and that is not an `RPCError`, before the caller is told `UNKNOWN`.
   private let onUnexpectedError: @Sendable (any Error, MethodDescriptor) -> Void
 
-  /// Serves `services` to those whom `access` allows. A method that two of them serve is a programming error.
+  /// Serves `services` to those whom `access` allows; `interceptors` see the calls that are. A method that two of them serve is a programming error.
   ///
   /// `onUnexpectedError` is called for each error that leaves a handler and is neither an `RPCError` nor a
   /// `CancellationError`; its caller is told `UNKNOWN` without its text, so that this is where to log it.
   public init(
-    services: [any RPCService], access: AccessPolicy = .open,
+    services: [any RPCService], access: AccessPolicy = .open, interceptors: [any CallInterceptor] = [],
     onUnexpectedError: @escaping @Sendable (any Error, MethodDescriptor) -> Void
   ) {
     var handlers: [UInt64: [MethodHandler]] = [:]
@@ -35,6 +37,7 @@ public struct RPCRouter: Sendable {
     self.handlers = handlers
     self.serviceNames = serviceNames.sorted()
     self.access = access
+    self.interceptors = interceptors
     self.onUnexpectedError = onUnexpectedError
   }
 

@@ -30,36 +30,44 @@ extension ServerConnection {
       context.deadline = deadline
       state.timers.require(deadline)
     }
+    var start = CallStart(side: .server, method: handler.method, metadata: context.metadata, peer: context.peer)
+    let observers = try CallObservers.begin(&start, router.interceptors)
+    context.metadata = start.metadata
     state.handlerCount += 1
     state.lifetime.becameBusy()
     let isExtended = opening.isExtended && state.negotiation.isExtended
     if isExtended && handler.method.shape.streamsReplies { state.link.outbound.openLane(opening.id) }
-    let call = start(handler, opening, context, isExtended: isExtended, &deferred)
+    let call = self.start(handler, opening, context, observers, isExtended: isExtended, &deferred)
     state.machine.accept(opening, handler.method.shape, call)
   }
 
   private func start(
     _ handler: MethodHandler, _ opening: ServerConnectionMachine<RunningCall>.Opening, _ context: ServerContext,
-    isExtended: Bool, _ deferred: inout Deferred
+    _ observers: CallObservers?, isExtended: Bool, _ deferred: inout Deferred
   ) -> RunningCall {
     func running(_ task: Task<Void, Never>, _ requests: MessageQueue?) -> RunningCall {
       RunningCall(
         task: task, requests: requests, deadline: context.deadline, isExtended: isExtended,
-        repliesStream: handler.method.shape.streamsReplies, reply: context.reply)
+        repliesStream: handler.method.shape.streamsReplies, reply: context.reply, observers: observers)
     }
     if case .unary(let body) = handler.body, let message = opening.message {
       let task = Task(executorPreference: io.executor) {
-        await self.serve(opening.id, context.method) { .reply(try await body(message, context)) }
+        await self.serve(opening.id, context.method, observers) {
+          var message = message
+          try observers?.receive(&message)
+          return .reply(try await body(message, context))
+        }
       }
       return running(task, nil)
     }
     let call = ServerCall(
-      id: opening.id, shape: handler.method.shape, connection: self, reply: isExtended ? context.reply : nil)
+      id: opening.id, shape: handler.method.shape, connection: self, reply: isExtended ? context.reply : nil,
+      observers: observers)
     // Far below what stalls: the queue is empty.
     if let message = opening.message { _ = call.requests.push(message, counted: false, &deferred) }
     if opening.ended { call.requests.finish(.success(()), &deferred) }
     let task = Task(executorPreference: io.executor) {
-      await self.serve(opening.id, context.method) { try await Self.run(handler, call, context) }
+      await self.serve(opening.id, context.method, observers) { try await Self.run(handler, call, context) }
       // Whoever still reads after the handler has returned must not wait for ever.
       var deferred = Deferred()
       call.requests.fail(Self.callEnded, &deferred)
@@ -82,11 +90,15 @@ extension ServerConnection {
   }
 
   private func serve(
-    _ id: StreamID, _ method: MethodDescriptor, _ body: () async throws -> Outcome
+    _ id: StreamID, _ method: MethodDescriptor, _ observers: CallObservers?, _ body: () async throws -> Outcome
   ) async {
-    let outcome: Outcome
+    var outcome: Outcome
     do {
       outcome = try await body()
+      if let observers, case .reply(var message) = outcome {
+        try observers.send(&message)
+        outcome = .reply(message)
+      }
     } catch {
       outcome = .failure(router.status(of: error, in: method))
     }
@@ -95,6 +107,8 @@ extension ServerConnection {
       finish(id, outcome, &state, &deferred)
       reportIfEnded(state, &deferred)
     }
+    // Says nothing if the call had ended before its handler.
+    if case .failure(let error) = outcome { observers?.end(error) } else { observers?.end(nil) }
   }
 
   /// Ends a call before its handler has returned.

@@ -14,6 +14,7 @@ public final class ServerConnection: ConnectionShell {
     let isExtended: Bool
     let repliesStream: Bool
     let reply: ReplyMetadata
+    let observers: CallObservers?
   }
 
   struct State: ConnectionState {
@@ -103,6 +104,7 @@ public final class ServerConnection: ConnectionShell {
     forget(id, &state, &deferred)
     call.requests?.fail(error, &deferred)
     deferred.cancel(call.task)
+    if let observers = call.observers { deferred.run { observers.end(error) } }
   }
 
   /// Drops what is kept for a call beside the machine.
