@@ -24,8 +24,9 @@ struct Hello: Hashable, Sendable {
 
   /// The credit of a stream before its peer's HELLO has come.
   static let initialStreamWindow = 64 * 1024
-  /// What a peer at least takes: less is read as this, for frames could not be cut smaller.
-  static let leastFrame = 16 * 1024
+  /// What a peer at least takes in one frame; less is read as this. A fragment is half of it at most, and a request that is
+  /// not cut has room for its metadata.
+  static let leastFrame = 128 * 1024
 
   /// Appends the message.
   func append(to bytes: inout [UInt8]) {
@@ -51,7 +52,7 @@ extension Hello {
       case 1: version = value
       case 2: features = value
       case 3: maximumFrame = max(bounded, Self.leastFrame)
-      case 4: maximumMessage = max(bounded, Self.leastFrame)
+      case 4: maximumMessage = max(bounded, 1)
       case 5: streamWindow = max(bounded, 1)
       case 6: connectionWindow = max(bounded, 1)
       case 7: maximumCalls = bounded
