@@ -34,7 +34,7 @@ enum Carrier: String, CaseIterable, Sendable {
       let endpoint: Endpoint = self == .unix ? .unix(path: Self.socketPath()) : .tcp(host: "127.0.0.1", port: 0)
       let host = SocketHost(
         endpoint: endpoint, loops: loops, limits: limits, drainTimeout: drainTimeout,
-        tls: self == .tls ? try Self.credentials.get() : nil)
+        tls: self == .tls ? try await Self.credentials.value : nil)
       do {
         try await World.run(host, ContinuousClock(), body)
       } catch {
@@ -46,9 +46,9 @@ enum Carrier: String, CaseIterable, Sendable {
   }
 
   /// One certificate for both ends of all tests.
-  private static let credentials = Result {
-    let authority = try TestAuthority()
-    return try TLSCredentials(try authority.issue("anybody"))
+  private static let credentials = Task {
+    let authority = try await TestAuthority()
+    return try TLSCredentials(try await authority.issue("anybody"))
   }
 
   static func socketPath() -> String {

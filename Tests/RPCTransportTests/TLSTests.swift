@@ -10,7 +10,7 @@ import TimeAndChance
 @Suite(.timeLimit(.minutes(1))) struct TLSTests {
   private let authority: TestAuthority
 
-  init() throws { authority = try TestAuthority() }
+  init() async throws { authority = try await TestAuthority() }
 
   /// Answers with who calls.
   private static let whoCalls = TestService([
@@ -55,10 +55,10 @@ import TimeAndChance
   }
 
   @Test func aServerKnowsItsClient() async throws {
-    let server = try TLSCredentials(try authority.issue("coordinator"))
+    let server = try TLSCredentials(try await authority.issue("coordinator"))
     try await serve(server) { endpoint, loops in
       for name in ["signer", "operator"] {
-        let client = try TLSCredentials(try authority.issue(name))
+        let client = try TLSCredentials(try await authority.issue(name))
         let identity = try await whoAmI(TCPConnector(endpoint: endpoint, loops: loops, tls: client))
         #expect(identity == "spiffe://chancery/\(name)")
       }
@@ -68,9 +68,10 @@ import TimeAndChance
   @Test func aUnixSocketMayHaveTLS() async throws {
     let loops = EventLoops()
     let server = TCPServer(
-      router: TestService.router(Self.whoCalls), loops: loops, tls: try TLSCredentials(try authority.issue("logger")))
+      router: TestService.router(Self.whoCalls), loops: loops,
+      tls: try TLSCredentials(try await authority.issue("logger")))
     let endpoint = try await server.listen(at: .unix(path: Carrier.socketPath()))
-    let client = try TLSCredentials(try authority.issue("signer"))
+    let client = try TLSCredentials(try await authority.issue("signer"))
     let identity = try await whoAmI(TCPConnector(endpoint: endpoint, loops: loops, tls: client))
     #expect(identity == "spiffe://chancery/signer")
     await server.shutdown()
@@ -78,8 +79,9 @@ import TimeAndChance
   }
 
   @Test func aNameMustBeThatOfTheCertificate() async throws {
-    let server = try TLSCredentials(try authority.issue("coordinator", names: "DNS:elsewhere.example,IP:10.0.0.1"))
-    let client = try TLSCredentials(try authority.issue("signer"))
+    let server = try TLSCredentials(
+      try await authority.issue("coordinator", names: "DNS:elsewhere.example,IP:10.0.0.1"))
+    let client = try TLSCredentials(try await authority.issue("signer"))
     try await serve(server) { endpoint, loops in
       guard case .tcp(_, let port) = endpoint else { return }
       for host in ["127.0.0.1", "localhost"] {
@@ -91,14 +93,14 @@ import TimeAndChance
   }
 
   @Test func strangersAreRefusedBothWays() async throws {
-    let other = try TestAuthority()
-    let ours = try TLSCredentials(try authority.issue("coordinator"))
-    let theirs = try TLSCredentials(try other.issue("signer"))
+    let other = try await TestAuthority()
+    let ours = try TLSCredentials(try await authority.issue("coordinator"))
+    let theirs = try TLSCredentials(try await other.issue("signer"))
     try await serve(ours) { endpoint, loops in
       let message = await failure(TCPConnector(endpoint: endpoint, loops: loops, tls: theirs))
       #expect(message.contains("not from an authority that is trusted here"), "\(message)")
       // A client that trusts us, and that we do not know.
-      var mixed = try other.issue("mixed")
+      var mixed = try await other.issue("mixed")
       mixed.authority = authority.path("ca.crt")
       let stranger = TCPConnector(endpoint: endpoint, loops: loops, tls: try TLSCredentials(mixed))
       let refused = await failure(stranger)
@@ -107,8 +109,8 @@ import TimeAndChance
   }
 
   @Test func expiredCertificatesAreRefused() async throws {
-    let server = try TLSCredentials(try authority.issue("coordinator", days: -1))
-    let client = try TLSCredentials(try authority.issue("signer"))
+    let server = try TLSCredentials(try await authority.issue("coordinator", days: -1))
+    let client = try TLSCredentials(try await authority.issue("signer"))
     try await serve(server) { endpoint, loops in
       let message = await failure(TCPConnector(endpoint: endpoint, loops: loops, tls: client))
       #expect(message.contains("has expired"), "\(message)")
@@ -116,7 +118,7 @@ import TimeAndChance
   }
 
   @Test func oneSideWithoutTLSIsToldSo() async throws {
-    let credentials = try TLSCredentials(try authority.issue("coordinator"))
+    let credentials = try TLSCredentials(try await authority.issue("coordinator"))
     try await serve(credentials) { endpoint, loops in
       let message = await failure(TCPConnector(endpoint: endpoint, loops: loops))
       #expect(!message.hasPrefix("served"), "\(message)")
@@ -129,7 +131,7 @@ import TimeAndChance
 
   /// New connections use a renewed certificate; a file that cannot be used is reported and changes nothing.
   @Test func certificatesAreRenewedWithoutARestart() async throws {
-    let files = try authority.issue("signer", file: "client")
+    let files = try await authority.issue("signer", file: "client")
     let reloads = Watched<[String]>([])
     let client = try TLSCredentials(files) { result in
       reloads.update { reloads in
@@ -139,10 +141,10 @@ import TimeAndChance
         }
       }
     }
-    try await serve(try TLSCredentials(try authority.issue("coordinator"))) { endpoint, loops in
+    try await serve(try TLSCredentials(try await authority.issue("coordinator"))) { endpoint, loops in
       let connector = TCPConnector(endpoint: endpoint, loops: loops, tls: client)
       let before = try await whoAmI(connector)
-      _ = try authority.issue("operator", file: "client")
+      _ = try await authority.issue("operator", file: "client")
       let after = try await whoAmI(connector)
       #expect([before, after] == ["spiffe://chancery/signer", "spiffe://chancery/operator"])
       try Data("garbage".utf8).write(to: URL(filePath: files.certificate))
@@ -152,8 +154,8 @@ import TimeAndChance
     }
   }
 
-  @Test func unusableFilesAreNamed() throws {
-    let files = try authority.issue("signer")
+  @Test func unusableFilesAreNamed() async throws {
+    let files = try await authority.issue("signer")
     func message(_ change: (inout TLSFiles) -> Void) -> String? {
       var files = files
       change(&files)
@@ -166,17 +168,18 @@ import TimeAndChance
     #expect(message { $0.authority = missing } == "\(missing): the authority cannot be read: No such file or directory")
     #expect(message { $0.key = files.certificate } == "\(files.certificate): this is no private key in PEM form")
     #expect(message { $0.certificate = files.key }?.contains("certificate") == true)
-    let other = try authority.issue("other")
+    let other = try await authority.issue("other")
     #expect(message { $0.key = other.key } == "\(other.key) is not the private key of \(files.certificate)")
   }
 
   @Test func withTLSAServerMayListenEverywhere() async throws {
     let loops = EventLoops()
     let server = TCPServer(
-      router: TestService.router(Self.whoCalls), loops: loops, tls: try TLSCredentials(try authority.issue("logger")))
+      router: TestService.router(Self.whoCalls), loops: loops,
+      tls: try TLSCredentials(try await authority.issue("logger")))
     let endpoint = try await server.listen(at: .tcp(host: "0.0.0.0", port: 0))
     guard case .tcp(_, let port) = endpoint else { return }
-    let client = try TLSCredentials(try authority.issue("signer"))
+    let client = try TLSCredentials(try await authority.issue("signer"))
     let identity = try await whoAmI(
       TCPConnector(endpoint: .tcp(host: "127.0.0.1", port: port), loops: loops, tls: client))
     #expect(identity == "spiffe://chancery/signer")
