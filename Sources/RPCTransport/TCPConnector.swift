@@ -13,12 +13,15 @@ public struct TCPConnector: ClientConnector {
   private let limits: ConnectionLimits
   private let connectTimeout: Duration
   private let tls: TLSCredentials?
+  private let serverName: String?
 
   /// A connector to `endpoint` that gives up after `connectTimeout`, the look-up of the host name included. With `tls`, the
-  /// server must show a certificate for the host name or address of the endpoint, `localhost` for a Unix socket.
+  /// server must show a certificate for `serverName`, or else for the host name or address of the endpoint, `localhost` for a
+  /// Unix socket.
   public init(
     endpoint: Endpoint, loops: EventLoops, clock: any ServiceClock = ContinuousClock(),
-    limits: ConnectionLimits = ConnectionLimits(), connectTimeout: Duration = .seconds(5), tls: TLSCredentials? = nil
+    limits: ConnectionLimits = ConnectionLimits(), connectTimeout: Duration = .seconds(5), tls: TLSCredentials? = nil,
+    serverName: String? = nil
   ) {
     self.endpoint = endpoint
     self.loops = loops
@@ -26,6 +29,7 @@ public struct TCPConnector: ClientConnector {
     self.limits = limits
     self.connectTimeout = connectTimeout
     self.tls = tls
+    self.serverName = serverName
   }
 
   /// The address.
@@ -87,7 +91,8 @@ public struct TCPConnector: ClientConnector {
 
   /// The name that the server's certificate must have; nil for an address, which is compared with that of the connection.
   private var hostName: String? {
-    guard case .tcp(let host, _) = endpoint else { return "localhost" }
+    guard case .tcp(let address, _) = endpoint else { return serverName ?? "localhost" }
+    let host = serverName ?? address
     return (try? SocketAddress(ipAddress: host, port: 0)) == nil ? host : nil
   }
 

@@ -48,6 +48,13 @@ public struct Metadata: Sendable, Hashable, ExpressibleByDictionaryLiteral {
     entries.append(Entry(key: key.foldingASCII, value: value))
   }
 
+  /// Puts a pair in the place of all earlier ones of the same key.
+  public mutating func replace(_ key: String, with value: String) {
+    let key = key.foldingASCII
+    entries.removeAll { $0.key == key }
+    entries.append(Entry(key: key, value: value))
+  }
+
   /// The size that limits count: the UTF-8 bytes of all keys and values, and 32 for each pair.
   public var byteCount: Int { entries.reduce(0) { $0 + $1.byteCount } }
 

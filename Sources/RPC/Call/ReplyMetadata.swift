@@ -29,6 +29,12 @@ public final class ReplyMetadata: Sendable {
     set { state.withLock { $0.trailers = newValue } }
   }
 
+  /// Takes over what another one has received.
+  func take(_ other: ReplyMetadata) {
+    let (headers, trailers) = other.state.withLock { ($0.headers, $0.trailers) }
+    state.withLock { ($0.headers, $0.trailers) = (headers, trailers) }
+  }
+
   /// The headers that are to be sent now; nil if they were, or if there are none.
   func takeUnsentHeaders() -> Metadata? {
     state.withLock { state in

@@ -5,8 +5,8 @@ struct OutgoingCall: Sendable {
   let method: MethodDescriptor
   /// The one request of a call that does not stream them, else empty.
   let request: [UInt8]
-  let metadata: Metadata
-  let deadline: ContinuousClock.Instant?
+  var metadata: Metadata
+  var deadline: ContinuousClock.Instant?
   var received: ReplyMetadata?
 }
 

@@ -54,6 +54,8 @@ public final class ClientConnection: ConnectionShell {
 
   /// Opened when the connection takes no more calls: it is closed, its stream ids are used up, or the peer wants it to go.
   let retired = Latch()
+  /// Opened when the connection is closed.
+  let ended = Latch()
   /// Opened when it is known what the peer takes.
   let settled = Latch()
 
@@ -117,6 +119,7 @@ public final class ClientConnection: ConnectionShell {
     for call in state.machine.close() { Self.end(call, .failure(error), &deferred) }
     deferred.open(retired)
     deferred.open(settled)
+    deferred.open(ended)
   }
 
   /// Hands a call its outcome; messages of a stream that have arrived can still be read.

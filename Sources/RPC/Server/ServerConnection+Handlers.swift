@@ -52,7 +52,7 @@ extension ServerConnection {
     }
     if case .unary(let body) = handler.body, let message = opening.message {
       let task = Task(executorPreference: io.executor) {
-        await self.serve(opening.id, context.method, observers) {
+        await self.serve(opening.id, context, observers) {
           var message = message
           try observers?.receive(&message)
           return .reply(try await body(message, context))
@@ -67,7 +67,7 @@ extension ServerConnection {
     if let message = opening.message { _ = call.requests.push(message, counted: false, &deferred) }
     if opening.ended { call.requests.finish(.success(()), &deferred) }
     let task = Task(executorPreference: io.executor) {
-      await self.serve(opening.id, context.method, observers) { try await Self.run(handler, call, context) }
+      await self.serve(opening.id, context, observers) { try await Self.run(handler, call, context) }
       // Whoever still reads after the handler has returned must not wait for ever.
       var deferred = Deferred()
       call.requests.fail(Self.callEnded, &deferred)
@@ -90,17 +90,22 @@ extension ServerConnection {
   }
 
   private func serve(
-    _ id: StreamID, _ method: MethodDescriptor, _ observers: CallObservers?, _ body: () async throws -> Outcome
+    _ id: StreamID, _ context: ServerContext, _ observers: CallObservers?, _ body: () async throws -> Outcome
   ) async {
     var outcome: Outcome
     do {
-      outcome = try await body()
+      let scope = CallScope(of: context)
+      if scope != nil || CallScope.current != nil {
+        outcome = try await CallScope.$current.withValue(scope, operation: body)
+      } else {
+        outcome = try await body()
+      }
       if let observers, case .reply(var message) = outcome {
         try observers.send(&message)
         outcome = .reply(message)
       }
     } catch {
-      outcome = .failure(router.status(of: error, in: method))
+      outcome = .failure(router.status(of: error, in: context.method))
     }
     update { state, deferred in
       state.handlerCount -= 1

@@ -4,7 +4,7 @@ public struct ServerContext: Sendable {
   public var method: MethodDescriptor
   /// The pairs that came with the request.
   public var metadata: Metadata
-  /// When the caller stops waiting; the handler's task is cancelled then.
+  /// When the caller stops waiting; the handler's task is cancelled then, and calls that it makes end at the latest.
   public var deadline: ContinuousClock.Instant?
   /// Who calls.
   public var peer: PeerInfo
