@@ -23,7 +23,8 @@ let package = Package(
     .executableTarget(
       name: "chancery",
       dependencies: [
-        "COpenSSL", "CoordinatorService", "DedicatedThreads", "Domain", "KeyKeeperService", "LocalServers",
+        "COpenSSL", "CoordinatorService", "DedicatedThreads", "Domain", "DynamicMessages", "KeyKeeperService",
+        "LocalServers",
         "LoggerService", "PostgresDriver", "PostgresStorage", "RPC", "RPCMemory", "RPCTransport", "RedisDriver",
         "RedisLeases", "Schema", "ServiceHost", "SignerService", "Signing", "Storage", "TimeAndChance", "Translation",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -54,6 +55,7 @@ let package = Package(
     .target(name: "CSchema", dependencies: ["CProtobufC"]),
     .target(name: "ProtobufRuntime", dependencies: ["CProtobufC"], swiftSettings: settings),
     .target(name: "Schema", dependencies: ["CSchema", "ProtobufRuntime", "RPC"], swiftSettings: settings),
+    .target(name: "DynamicMessages", dependencies: ["ProtobufRuntime"], swiftSettings: settings),
     .target(
       name: "RPC",
       dependencies: [
@@ -128,6 +130,9 @@ let package = Package(
       ], swiftSettings: settings),
     .testTarget(
       name: "ProtobufRuntimeTests", dependencies: ["ProtobufRuntime", "TestSchema"], swiftSettings: settings),
+    .testTarget(
+      name: "DynamicMessagesTests", dependencies: ["DynamicMessages", "ProtobufRuntime", "Schema", "TestSchema"],
+      swiftSettings: settings),
     .testTarget(
       name: "SchemaTests", dependencies: ["CProtobufC", "ProtobufRuntime", "RPC", "Schema", "TestSchema"],
       swiftSettings: settings),

@@ -1,7 +1,7 @@
 /// The wire type of a field, the low three bits of its tag.
 ///
 /// Source: <https://protobuf.dev/programming-guides/encoding/#structure>.
-enum WireType: UInt8 {
+package enum WireType: UInt8 {
   case varint = 0
   case fixed64 = 1
   case lengthDelimited = 2
@@ -14,22 +14,22 @@ enum WireType: UInt8 {
 ///
 /// It refuses whatever libprotobuf-c 1.4.1 would misread: in particular tags of more than 32 bits, field number 0, and
 /// varints of more than 64 bits.
-struct WireCursor {
+package struct WireCursor {
   /// The greatest field number that protobuf allows.
   static let greatestFieldNumber: UInt64 = 1 << 29 - 1
 
-  private(set) var position: Int
+  package private(set) var position: Int
   let end: Int
 
-  init(_ range: Range<Int>) {
+  package init(_ range: Range<Int>) {
     position = range.lowerBound
     end = range.upperBound
   }
 
-  var isAtEnd: Bool { position == end }
+  package var isAtEnd: Bool { position == end }
 
   @inline(__always)
-  mutating func tag(in bytes: borrowing Span<UInt8>) throws(ProtobufError) -> (field: UInt32, type: WireType) {
+  package mutating func tag(in bytes: borrowing Span<UInt8>) throws(ProtobufError) -> (field: UInt32, type: WireType) {
     if position < end, (8..<0x80).contains(bytes[position]), let type = WireType(rawValue: bytes[position] & 7) {
       position += 1
       return (UInt32(bytes[position - 1] >> 3), type)
@@ -54,7 +54,8 @@ struct WireCursor {
 
   /// - Parameter maximumLength: in bytes. libprotobuf-c reads at most 5 bytes of a tag or length, 10 of a value.
   @inline(__always)
-  mutating func varint(in bytes: borrowing Span<UInt8>, maximumLength: Int = 10) throws(ProtobufError) -> UInt64 {
+  package mutating func varint(in bytes: borrowing Span<UInt8>, maximumLength: Int = 10) throws(ProtobufError) -> UInt64
+  {
     if position < end, bytes[position] < 0x80 {
       position += 1
       return UInt64(bytes[position - 1])
@@ -83,13 +84,13 @@ struct WireCursor {
   }
 
   /// The bytes of a length-delimited field, passed over.
-  mutating func payload(in bytes: borrowing Span<UInt8>) throws(ProtobufError) -> Range<Int> {
+  package mutating func payload(in bytes: borrowing Span<UInt8>) throws(ProtobufError) -> Range<Int> {
     let count = try varint(in: bytes, maximumLength: 5)
     return try advance(count)
   }
 
   /// Passes over a value of any wire type but a group.
-  mutating func skip(_ type: WireType, in bytes: borrowing Span<UInt8>) throws(ProtobufError) {
+  package mutating func skip(_ type: WireType, in bytes: borrowing Span<UInt8>) throws(ProtobufError) {
     switch type {
     case .varint: _ = try varint(in: bytes)
     case .fixed64: _ = try advance(8)

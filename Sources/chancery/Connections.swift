@@ -14,19 +14,19 @@ struct ConnectionOptions: ParsableArguments {
   @Option(help: "Logger's address (CHANCERY_LOGGER; default \(Settings.logger)).")
   var logger: String?
 
-  @Option(help: "Seconds after which a call fails.")
-  var timeout: Double = 30
+  @Option(help: "Seconds after which a call fails (default: 30; streams of replies have no limit).")
+  var timeout: Double?
 
   @OptionGroup(title: "TLS") var tls: TLSOptions
 
   func validate() throws {
-    guard timeout > 0, timeout <= 86_400 else {
+    if let timeout, !(timeout > 0 && timeout <= 86_400) {
       throw ValidationError("--timeout \(timeout) is not between 0 and 86400 seconds")
     }
   }
 
   /// Options of a call with one reply.
-  var call: CallOptions { CallOptions(timeout: .seconds(timeout)) }
+  var call: CallOptions { CallOptions(timeout: .seconds(timeout ?? 30)) }
 }
 
 /// A service to call.
@@ -36,7 +36,29 @@ enum ServiceName: String, CaseIterable {
   case logger
 }
 
+/// A server to call.
+enum CallTarget {
+  case service(ServiceName)
+  case address(String)
+
+  /// What messages call it.
+  var name: String {
+    switch self {
+    case .service(let service): service.rawValue
+    case .address: "server"
+    }
+  }
+}
+
 extension ConnectionOptions {
+  /// The address of a server.
+  func address(_ target: CallTarget) -> String {
+    switch target {
+    case .service(let service): address(service)
+    case .address(let address): address
+    }
+  }
+
   /// The address of a service.
   func address(_ service: ServiceName) -> String {
     switch service {
@@ -49,10 +71,15 @@ extension ConnectionOptions {
   /// Lends a connection to a service.
   func with<Value>(
     _ service: ServiceName, _ body: (any RPCChannel) async throws -> Value
+  ) async throws -> Value { try await with(.service(service), body) }
+
+  /// Lends a connection to a server.
+  func with<Value>(
+    _ target: CallTarget, _ body: (any RPCChannel) async throws -> Value
   ) async throws -> Value {
-    let address = address(service)
+    let address = address(target)
     let credentials = try tls.credentials() ?? Self.credentials(ofClusterAt: address)
-    return try await Connection.with(address, service: service.rawValue, tls: credentials, body)
+    return try await Connection.with(address, service: target.name, tls: credentials, body)
   }
 
   /// Those that `dev` has made for the commands of its user.

@@ -25,6 +25,8 @@ struct Chancery: AsyncParsableCommand {
       CommandGroup(
         name: "Prove", subcommands: [SignaturesCommand.self, VerifyCommand.self, AuditCommand.self]),
       CommandGroup(name: "Run", subcommands: [ServeCommand.self, DatabaseCommand.self, HealthCommand.self]),
+      CommandGroup(
+        name: "Call", subcommands: [CallCommand.self, ServicesCommand.self, DescribeCommand.self]),
       CommandGroup(name: "Measure", subcommands: [BenchCommand.self, VersionCommand.self]),
     ])
 

@@ -45,7 +45,9 @@ struct OutputTests {
       "records get", "jobs submit", "jobs watch", "jobs get", "jobs list", "health", "db status", "db migrate", "audit",
       "version",
     ]
-    let elsewhere: Set = ["records generate", "sign", "verify", "demo", "bench sign", "bench rpc"]
+    let elsewhere: Set = [
+      "records generate", "sign", "verify", "demo", "bench sign", "bench rpc", "call", "services", "describe",
+    ]
     let all = try await commands(with: "o").map { $0.joined(separator: " ") }
     #expect(Set(all) == here.union(elsewhere))
   }

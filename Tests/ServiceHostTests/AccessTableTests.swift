@@ -18,6 +18,7 @@ import TimeAndChance
     "chancery.v1.Keys": ["operator"],
     "chancery.v1.Metrics": ["operator"],
     "chancery.v1.Health": ["signer", "coordinator", "keykeeper", "logger", "operator", "stranger"],
+    "chancery.v1.Reflection": ["signer", "coordinator", "keykeeper", "logger", "operator", "stranger"],
   ]
 
   private static let identities = ["signer", "coordinator", "keykeeper", "logger", "operator", "stranger"]

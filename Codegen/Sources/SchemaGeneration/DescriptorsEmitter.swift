@@ -11,7 +11,7 @@ struct DescriptorsEmitter {
     lines.add("/// The schema as data.")
     lines.block("public enum \(options.descriptorsName)") { lines in
       let prefix = CModuleEmitter.symbolPrefix(options.cModule)
-      lines.add("/// A serialised `google.protobuf.FileDescriptorSet` of all `.proto` files, without comments.")
+      lines.add("/// A serialised `google.protobuf.FileDescriptorSet` of all `.proto` files, with their comments.")
       lines.add("public static let fileDescriptorSet = [UInt8](")
       lines.add(
         "  UnsafeBufferPointer(start: \(prefix)_descriptor_set(), count: \(prefix)_descriptor_set_count()))")

@@ -41,7 +41,7 @@ public struct SchemaGenerator {
     let set = try Google_Protobuf_FileDescriptorSet(serializedBytes: descriptorSet)
     try SchemaRules.check(set)
     self.options = options
-    self.descriptorSet = try Self.withoutSourceInfo(set).serializedBytes()
+    self.descriptorSet = try Self.withCommentsAlone(set).serializedBytes()
     schema = try Schema(set)
   }
 
@@ -66,9 +66,18 @@ public struct SchemaGenerator {
     CModuleEmitter(schema: schema, module: options.cModule, descriptorSet: descriptorSet).files
   }
 
-  private static func withoutSourceInfo(_ set: Google_Protobuf_FileDescriptorSet) -> Google_Protobuf_FileDescriptorSet {
+  /// Keeps the comments, which tools show, and forgets where in its file everything stood.
+  private static func withCommentsAlone(_ set: Google_Protobuf_FileDescriptorSet) -> Google_Protobuf_FileDescriptorSet {
     var set = set
-    for index in set.file.indices { set.file[index].clearSourceCodeInfo() }
+    for index in set.file.indices {
+      set.file[index].sourceCodeInfo.location = set.file[index].sourceCodeInfo.location.compactMap { location in
+        guard location.hasLeadingComments else { return nil }
+        var kept = Google_Protobuf_SourceCodeInfo.Location()
+        kept.path = location.path
+        kept.leadingComments = location.leadingComments
+        return kept
+      }
+    }
     return set
   }
 }

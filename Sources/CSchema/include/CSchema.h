@@ -16,6 +16,7 @@
 #include "chancery/v1/leases.pb-c.h"
 #include "chancery/v1/metrics.pb-c.h"
 #include "chancery/v1/records.pb-c.h"
+#include "chancery/v1/reflection.pb-c.h"
 #include "chancery/v1/telemetry.pb-c.h"
 #include "chancery/v1/types.pb-c.h"
 
@@ -209,6 +210,18 @@ static inline const ProtobufCMessageDescriptor *chancery__v1__export_signatures_
 }
 static inline const ProtobufCMessageDescriptor *chancery__v1__export_signatures_response__descriptor_address(void) {
   return &chancery__v1__export_signatures_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *chancery__v1__list_services_request__descriptor_address(void) {
+  return &chancery__v1__list_services_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *chancery__v1__list_services_response__descriptor_address(void) {
+  return &chancery__v1__list_services_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *chancery__v1__get_descriptors_request__descriptor_address(void) {
+  return &chancery__v1__get_descriptors_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *chancery__v1__get_descriptors_response__descriptor_address(void) {
+  return &chancery__v1__get_descriptors_response__descriptor;
 }
 static inline const ProtobufCMessageDescriptor *chancery__v1__telemetry_report__descriptor_address(void) {
   return &chancery__v1__telemetry_report__descriptor;

@@ -24,7 +24,8 @@ public struct TraceContext: Sendable, Hashable {
   public init?(_ metadata: Metadata) {
     guard let text = metadata[Self.parentName] else { return nil }
     let parts = text.split(separator: "-", omittingEmptySubsequences: false)
-    guard parts.count >= 4, Self.isHex(parts[0], 2), parts[0] != "ff", Self.isHex(parts[1], 32), Self.isHex(parts[2], 16),
+    guard parts.count >= 4, Self.isHex(parts[0], 2), parts[0] != "ff", Self.isHex(parts[1], 32),
+      Self.isHex(parts[2], 16),
       Self.isHex(parts[3], 2), let flags = UInt8(parts[3], radix: 16),
       // Only later versions may have more parts.
       parts.count == 4 || parts[0] != "00",

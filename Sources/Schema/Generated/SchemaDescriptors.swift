@@ -5,7 +5,7 @@ public import ProtobufRuntime
 
 /// The schema as data.
 public enum SchemaDescriptors {
-  /// A serialised `google.protobuf.FileDescriptorSet` of all `.proto` files, without comments.
+  /// A serialised `google.protobuf.FileDescriptorSet` of all `.proto` files, with their comments.
   public static let fileDescriptorSet = [UInt8](
     UnsafeBufferPointer(start: cschema_descriptor_set(), count: cschema_descriptor_set_count()))
 
@@ -73,6 +73,10 @@ public enum SchemaDescriptors {
     ChanceryV1.Signature.self,
     ChanceryV1.ExportSignaturesRequest.self,
     ChanceryV1.ExportSignaturesResponse.self,
+    ChanceryV1.ListServicesRequest.self,
+    ChanceryV1.ListServicesResponse.self,
+    ChanceryV1.GetDescriptorsRequest.self,
+    ChanceryV1.GetDescriptorsResponse.self,
     ChanceryV1.TelemetryReport.self,
     ChanceryV1.TelemetrySummary.self,
     ChanceryV1.Event.self,

@@ -7,7 +7,7 @@ public import RPC
 /// | signer | `Batches` of coordinators, `Leases` of KeyKeepers, `Telemetry` of Logger |
 /// | coordinator, keykeeper, logger | `Telemetry` of Logger |
 /// | operator, the command line | `Jobs`, `Records`, `Keys`, `Metrics` |
-/// | everybody with a certificate | `Health` |
+/// | everybody with a certificate | `Health`, `Reflection` |
 public enum AccessTable {
   /// An identity in the trust domain of Chancery: `spiffe://chancery/` and a name such as `signer` or `operator`.
   public static func identity(_ name: String) -> String { "spiffe://chancery/\(name)" }
@@ -22,5 +22,5 @@ public enum AccessTable {
       identity("keykeeper"): [telemetry],
       identity("logger"): [telemetry],
       identity("operator"): ["chancery.v1.Jobs", "chancery.v1.Records", "chancery.v1.Keys", "chancery.v1.Metrics"],
-    ], everybody: ["chancery.v1.Health"])
+    ], everybody: ["chancery.v1.Health", "chancery.v1.Reflection"])
 }

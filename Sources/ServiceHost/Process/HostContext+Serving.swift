@@ -37,10 +37,11 @@ extension HostContext {
     try await supervise(group, stopping: server.stopping)
   }
 
-  /// What serves `services`, with health; an error that their methods did not expect goes to the log.
+  /// What serves `services`, with health and reflection; an error that their methods did not expect goes to the log.
   public func router(of services: [any RPCService]) -> RPCRouter {
     let access = configuration.tls == nil ? AccessPolicy.open : AccessTable.policy
-    return RPCRouter(services: [HealthEndpoint(health)] + services, access: access) { [registry] error, method in
+    let services: [any RPCService] = [HealthEndpoint(health)] + services
+    return RPCRouter(services: services + [ReflectionEndpoint(services)], access: access) { [registry] error, method in
       registry.event(.error, "rpc.unexpected_error", "\(method.path): \(error)", [:])
     }
   }

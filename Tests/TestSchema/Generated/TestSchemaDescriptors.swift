@@ -5,7 +5,7 @@ public import ProtobufRuntime
 
 /// The schema as data.
 public enum TestSchemaDescriptors {
-  /// A serialised `google.protobuf.FileDescriptorSet` of all `.proto` files, without comments.
+  /// A serialised `google.protobuf.FileDescriptorSet` of all `.proto` files, with their comments.
   public static let fileDescriptorSet = [UInt8](
     UnsafeBufferPointer(start: ctestschema_descriptor_set(), count: ctestschema_descriptor_set_count()))
 
