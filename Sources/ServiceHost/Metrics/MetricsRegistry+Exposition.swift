@@ -6,14 +6,16 @@ extension MetricsRegistry {
   /// (https://prometheus.io/docs/instrumenting/exposition_formats/).
   public func exposition() -> String {
     let help = state.withLock { $0.help }
+    var samples = snapshot() + meters.withLock { $0 }.flatMap(\.samples)
+    samples.order()
     var text = ""
     var family: MetricName?
-    for sample in snapshot() {
-      if sample.name != family {
-        family = sample.name
-        let help = help[sample.name] ?? sample.name.inWords
-        text += "# HELP \(sample.name.rawValue) \(help.escaped(quotes: false))\n"
-        text += "# TYPE \(sample.name.rawValue) \(sample.kind == .counter ? "counter" : "gauge")\n"
+    for sample in samples {
+      if sample.family != family {
+        family = sample.family
+        let help = help[sample.family] ?? sample.family.inWords
+        text += "# HELP \(sample.family.rawValue) \(help.escaped(quotes: false))\n"
+        text += "# TYPE \(sample.family.rawValue) \(sample.kind)\n"
       }
       text += sample.name.rawValue
       if !sample.labels.isEmpty {

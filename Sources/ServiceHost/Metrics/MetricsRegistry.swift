@@ -46,6 +46,9 @@ public final class MetricsRegistry: Observer {
     var eventsDropped: UInt64 = 0
   }
 
+  /// Those who keep numbers themselves, which this process tells of but does not report.
+  let meters = Mutex<[CallMeter]>([])
+
   static let droppedName: MetricName = "chancery_telemetry_dropped_total"
 
   let limits: Limits
@@ -79,6 +82,9 @@ public final class MetricsRegistry: Observer {
     }
   }
 
+  /// Has the numbers of `meter` in the exposition too.
+  public func add(_ meter: CallMeter) { meters.withLock { $0.append(meter) } }
+
   /// Says for people what a metric counts; without it they see its name in words.
   public func describe(_ name: MetricName, _ help: String) { state.withLock { $0.help[name] = help } }
 
@@ -91,7 +97,7 @@ public final class MetricsRegistry: Observer {
       state.revision += 1
       let samples = state.families.flatMap { name, family in
         family.series.filter { $0.value.revision >= revision }.map { labels, cell in
-          MetricSample(name: name, labels: labels, kind: family.kind, value: cell.value)
+          MetricSample(family: name, labels: labels, kind: family.kind, value: cell.value)
         }
       }
       return (samples, state.revision)

@@ -41,7 +41,9 @@ extension HostContext {
   public func router(of services: [any RPCService]) -> RPCRouter {
     let access = configuration.tls == nil ? AccessPolicy.open : AccessTable.policy
     let services: [any RPCService] = [HealthEndpoint(health)] + services
-    return RPCRouter(services: services + [ReflectionEndpoint(services)], access: access) { [registry] error, method in
+    return RPCRouter(
+      services: services + [ReflectionEndpoint(services)], access: access, interceptors: [serverMeter]
+    ) { [registry] error, method in
       registry.event(.error, "rpc.unexpected_error", "\(method.path): \(error)", [:])
     }
   }

@@ -25,12 +25,19 @@ public final class HostContext: Sendable {
   public let clock: any ServiceClock = ContinuousClock()
   /// The system's generator.
   public let random: any RandomSource = SystemRandom()
+  /// Counts the calls that come in, and those that go out.
+  let serverMeter: CallMeter
+  private let clientMeter: CallMeter
   private let channels = Mutex<[ClientChannel]>([])
 
   init(_ configuration: HostConfiguration) {
     self.configuration = configuration
     logger = configuration.log.makeLogger(service: configuration.service, instance: configuration.name)
     registry = MetricsRegistry(logger: logger)
+    serverMeter = CallMeter(.server, clock: clock)
+    clientMeter = CallMeter(.client, clock: clock)
+    registry.add(serverMeter)
+    registry.add(clientMeter)
     loops = EventLoops(threads: configuration.threads)
     instance = ChanceryV1.ServiceInstance(
       service: configuration.service, name: configuration.name,
@@ -40,11 +47,11 @@ public final class HostContext: Sendable {
   }
 
   /// A channel to the first of `endpoints` that answers, which is kept connected while `serve` runs. To be made before.
-  public func channel(to endpoints: [Endpoint], backoff: Backoff = Backoff()) -> ClientChannel {
+  public func channel(to endpoints: [Endpoint], backoff: Backoff = Backoff()) -> any RPCChannel {
     let connectors = endpoints.map { TCPConnector(endpoint: $0, loops: loops, clock: clock, tls: configuration.tls) }
     let channel = ClientChannel(connectors: connectors, clock: clock, random: random, backoff: backoff)
     channels.withLock { $0.append(channel) }
-    return channel
+    return InterceptingChannel(channel, [clientMeter])
   }
 
   /// Keeps the channels connected until `stop` opens or the task is cancelled.
