@@ -164,7 +164,7 @@ import TimeAndChance
         clock: simulation.clock)
       await withTaskGroup(of: Void.self) { group in
         group.addTask { await channel.run() }
-        let call = Task {
+        let call = Task(executorPreference: simulation.executor) {
           let _: TestMessage = try await retrying.unary(Self.safe, TestMessage("x"), options: CallOptions())
         }
         try? await simulation.clock.sleep(for: .seconds(5))

@@ -1,5 +1,6 @@
 import RPCTestSupport
 import Testing
+import TimeAndChance
 
 @testable import RPC
 
@@ -215,5 +216,96 @@ import Testing
     _ = takeFrames()
     credit(100, StreamID(1))
     #expect(takeFrames().isEmpty)
+  }
+
+  // MARK: What the peer holds
+
+  /// Messages in fragments are begun as far as the peer holds them: whatever their sizes, and whoever gives up in between,
+  /// what has come of those that are not complete is no larger than the largest message, and in the end all are sent.
+  @Test(arguments: 0..<20 as Range<UInt64>) func thePeerHoldsWhatIsBegun(seed: UInt64) {
+    let random = SeededRandom(seed: seed)
+    var hello = Self.hello(stream: 1 << 30, connection: 1 << 30)
+    hello.maximumMessage = 1 << 20
+    greet(hello)
+    var sizes: [StreamID: Int] = [:]
+    var held: [StreamID: Int] = [:]
+    var received: [StreamID: Int] = [:]
+    var dropped: Set<StreamID> = []
+    var decoder = FrameDecoder(maximumPayload: .max)
+    /// Takes what is written now, as the peer sees it.
+    func transmit() -> Bool {
+      var buffer: [UInt8] = []
+      change { $0.take(&buffer, clock: clock, &$1) }
+      for case .frame(let frame) in decoder.decode(buffer.span.bytes) {
+        let id = frame.streamID
+        // The frame that ends a call makes the peer forget what came of it, and what still comes.
+        if dropped.contains(id) { continue }
+        if frame.flags.contains(.more) {
+          held[id, default: 0] += frame.payload.count
+          if held.count > 1 { #expect(held.values.reduce(0, +) <= hello.maximumMessage) }
+        } else {
+          received[id] = (held.removeValue(forKey: id) ?? 0) + frame.payload.count
+        }
+      }
+      return !buffer.isEmpty
+    }
+    for step in 0..<120 {
+      let id = StreamID(UInt32(2 * step + 1))
+      // Some are small, some above what is held of all together.
+      let size = random.next(below: 8) == 0 ? random.next(below: 1 << 16) : random.next(below: 3 << 19)
+      sizes[id] = size
+      let payload = [UInt8](repeating: 1, count: size)
+      if random.next(below: 2) == 0 {
+        change {
+          $0.appendResponse(ResponseEnvelope(payload: payload[...]), id: id, clock: clock, &$1)
+        }
+      } else {
+        let envelope = RequestEnvelope(payload: payload[...])
+        change { $0.appendRequest(envelope, .extended, deadline: nil, id: id, clock: clock, &$1) }
+      }
+      if random.next(below: 3) == 0 { _ = transmit() }
+      if random.next(below: 6) == 0 {
+        let victim = StreamID(UInt32(2 * random.next(below: step + 1) + 1))
+        change { _ = $0.drop(victim, &$1) }
+        dropped.insert(victim)
+        held[victim] = nil
+      }
+    }
+    while transmit() {}
+    #expect(held.isEmpty)
+    for (id, size) in sizes where !dropped.contains(id) { #expect((received[id] ?? -1) >= size, "\(id)") }
+  }
+
+  /// A writer that gives up while its message waits for others makes way for those behind it.
+  @Test func whoGivesUpMakesWay() async {
+    var hello = Self.hello(stream: 1 << 30, connection: 1 << 30)
+    hello.maximumMessage = 300 * 1024
+    greet(hello)
+    let large = [UInt8](repeating: 7, count: 200 * 1024)
+    for id in [1, 3, 5] as [UInt32] { open(id) }
+    _ = takeFrames()
+    // Fills the buffer, so that nothing is sent before all three wait.
+    let payload = [UInt8](repeating: 5, count: Outbound.fragmentBytes)
+    for _ in 0..<5 {
+      change { $0.appendResponse(ResponseEnvelope(payload: payload[...100]), id: StreamID(101), clock: clock, &$1) }
+    }
+    change {
+      $0.appendResponse(
+        ResponseEnvelope(payload: [UInt8](repeating: 5, count: 290 * 1024)[...]), id: StreamID(103), clock: clock, &$1)
+    }
+    async let first = wait(large, 1)
+    await outbound.wait { $0.waiting.count == 1 }
+    async let second = wait(large, 3)
+    await outbound.wait { $0.waiting.count == 2 }
+    async let third = wait(large, 5)
+    await outbound.wait { $0.waiting.count == 3 }
+    let tickets = outbound.value.waiting.map(\.frame.ticket)
+    change { $0.cancelWait(StreamID(1), ticket: tickets[0], &$1) }
+    #expect(await first == .cancelled)
+    change { $0.cancelWait(StreamID(3), ticket: tickets[1], &$1) }
+    #expect(await second == .cancelled)
+    let frames = takeFrames()
+    #expect(await third == .written)
+    #expect(frames.filter { $0.streamID == StreamID(5) }.map(\.payload.count).reduce(0, +) == large.count)
   }
 }

@@ -264,24 +264,28 @@ import Testing
   /// once all the same.
   @Test func aRequestInFragments() {
     var machine = Machine(metadataLimit: 1000)
-    machine.announce(Self.id)
-    machine.announce(Self.id)
+    for _ in 0..<2 {
+      let isAwaited = machine.announce(Self.id)
+      #expect(isAwaited)
+    }
     #expect(letter(machine.receive(Self.request(StreamID(7)))) == "C")
     #expect(letter(machine.receive(Self.request(Self.id))) == "C")
     #expect(letter(machine.receive(Self.request(Self.id))) == "!")
-    machine.announce(StreamID(3))
+    let isReuse = !machine.announce(StreamID(3))
+    #expect(isReuse)
     #expect(letter(machine.receive(Self.request(StreamID(3)))) == "!", "the id was used before")
-    machine.announce(StreamID(9))
+    _ = machine.announce(StreamID(9))
     machine.admission = .passedOver
     #expect(machine.highestID == StreamID(9))
     #expect(letter(machine.receive(Self.request(StreamID(9)))) == "C", "it was announced in time")
-    machine.announce(StreamID(11))
+    let isTooLate = !machine.announce(StreamID(11))
+    #expect(isTooLate)
     #expect(letter(machine.receive(Self.request(StreamID(11)))) == "-")
   }
 
   @Test func anAnnouncedCallMayBeGivenUp() {
     var machine = Machine(metadataLimit: 1000)
-    machine.announce(Self.id)
+    _ = machine.announce(Self.id)
     #expect(letter(machine.receive(Frame(streamID: Self.id, type: .cancel))) == "-")
     #expect(letter(machine.receive(Self.request(Self.id))) == "!")
   }

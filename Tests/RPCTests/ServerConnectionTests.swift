@@ -1,3 +1,4 @@
+import Synchronization
 import Testing
 import TimeAndChance
 
@@ -423,5 +424,35 @@ import TimeAndChance
     }
     #expect(error?.code == .cancelled)
     #expect(connection.drainOutbound().isEmpty)
+  }
+
+  // MARK: Fragments
+
+  /// What still comes of a message whose call has ended is not kept, however much it is; nor are parts of calls that never
+  /// were.
+  @Test func partsOfCallsThatEndedAreNotKept() {
+    probe.release.open()
+    var hello: [UInt8] = []
+    Hello().append(to: &hello)
+    receive(Frame(streamID: .connection, type: .hello, payload: hello))
+    let part = [UInt8](repeating: 1, count: 64 * 1024)
+    func data(_ id: UInt32, _ flags: FrameFlags) -> Frame {
+      Frame(streamID: StreamID(id), type: .data, flags: flags, payload: part)
+    }
+    for id in stride(from: 1 as UInt32, to: 101, by: 2) {
+      receive(request(TestService.clientStreaming, id, [], flags: [.remoteOpen, .noData, .extended]), data(id, .more))
+      #expect(connection.state.withLock { $0.assembler.heldByteCount } == part.count)
+      receive(Frame(streamID: StreamID(id), type: .cancel))
+      for _ in 0..<10 { receive(data(id, .more)) }
+      receive(data(id, []))
+      #expect(connection.state.withLock { $0.assembler.heldByteCount } == 0)
+    }
+    for _ in 0..<3 { receive(data(999, .more)) }
+    #expect(connection.state.withLock { $0.assembler.heldByteCount } == 0)
+    #expect(codes()[999] == .invalidArgument)
+    receive(
+      request(TestService.clientStreaming, 1001, [], flags: [.remoteOpen, .noData, .extended]), data(1001, .more))
+    receive(data(1001, []), Frame(streamID: StreamID(1001), type: .data, flags: [.remoteClosed, .noData]))
+    #expect(codes()[1001] == .ok, "the next call has its message whole")
   }
 }

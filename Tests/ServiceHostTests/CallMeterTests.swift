@@ -14,7 +14,8 @@ import TimeAndChance
   private func lines(
     _ body: @escaping @Sendable (any RPCChannel) async throws -> Void
   ) throws -> (server: [String], client: [String]) {
-    let registries = [0, 1].map { _ in MetricsRegistry(logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }) }
+    let registries = [0, 1].map { _ in MetricsRegistry(logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+    }
     let (server, client) = (CallMeter(.server, clock: simulation.clock), CallMeter(.client, clock: simulation.clock))
     registries[0].add(server)
     registries[1].add(client)

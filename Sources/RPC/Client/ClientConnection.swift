@@ -43,7 +43,7 @@ public final class ClientConnection: ConnectionShell {
     var isClosed: Bool { closed != nil }
     var callCount: Int { machine.callCount }
     func maySend(_ id: StreamID) -> Bool { machine.maySend(id) }
-    func announce(_ id: StreamID) {}
+    func takesPart(of frame: Frame) -> Bool { machine.isRunning(frame.streamID) }
   }
 
   let io: any ConnectionIO

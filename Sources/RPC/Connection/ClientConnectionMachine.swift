@@ -46,6 +46,8 @@ struct ClientConnectionMachine<Call: Sendable>: Sendable {
   var callCount: Int { streams.count }
   /// Whether the ids of this connection are used up: it serves the calls it has and takes no new ones.
   var isExhausted: Bool { nextID > lastID }
+  /// Whether the call still runs.
+  func isRunning(_ id: StreamID) -> Bool { streams[id] != nil }
   /// The calls that are running, in no order.
   var calls: some Sequence<(id: StreamID, call: Call)> { streams.lazy.map { (id: $0.key, call: $0.value.call) } }
 

@@ -38,8 +38,8 @@ protocol ConnectionState {
   var callCount: Int { get }
   /// Whether a message may be sent on the call.
   func maySend(_ id: StreamID) -> Bool
-  /// A part of a request came.
-  mutating func announce(_ id: StreamID)
+  /// The first part of a frame came, or a further one; returns whether it belongs to a call, so that it is worth keeping.
+  mutating func takesPart(of frame: Frame) -> Bool
 }
 
 extension ConnectionState {
@@ -167,7 +167,11 @@ extension ConnectionShell {
     if frame.type.isAboutConnection { return receiveAboutConnection(frame, &state, &deferred) }
     guard state.negotiation.isExtended else { return handle(event, &state, &deferred) }
     if frame.type == .data { countData(frame, &state) }
-    if frame.type == .request, frame.flags.contains(.more) { state.announce(frame.streamID) }
+    if frame.flags.contains(.more), !state.takesPart(of: frame) {
+      // As if it were whole: what is wrong with it does not depend on the rest, which may never come.
+      state.assembler.drop(frame.streamID)
+      return handle(event, &state, &deferred)
+    }
     if let whole = state.assembler.take(frame) { handle(whole, &state, &deferred) }
   }
 

@@ -6,7 +6,8 @@ import TimeAndChance
 ///
 /// From `highWater` bytes on, requests and messages wait and move up as the transport takes bytes, so that memory is bounded
 /// by the mark, one message, and what waiting writers hold anyway. Each stream has a lane, in which order is kept; lanes
-/// take turns, of a frame or a fragment each, so that a large message delays no other call. Frames that end a call do not
+/// take turns, of a frame or a fragment each, so that a large message delays no other call. The peer holds what has come of
+/// messages in fragments: all that are begun are no larger together than its largest message. Frames that end a call do not
 /// wait for room; a server bounds them by taking no more calls while they are `tooManyResponses`.
 struct Outbound: Sendable {
   static let highWater = 256 * 1024
@@ -37,6 +38,8 @@ struct Outbound: Sendable {
     let type: FrameType
     let flags: FrameFlags
     let payload: [UInt8]
+    /// What it counts among `begunBytes`.
+    let weight: Int
     var offset = 0
     var writer: WriteContinuation?
   }
@@ -47,8 +50,10 @@ struct Outbound: Sendable {
     var remainder: Remainder?
     /// The bytes of data that the peer takes; nil where it does not say.
     var credit: Int?
-    /// Whether it stands among `turns`, `starving` or `held`.
+    /// Whether it stands among `turns`, `starving`, `crowded` or `held`.
     var isQueued = false
+    /// What its first frame, which is to be sent in fragments, counts among `begunBytes` already.
+    var admitted: Int?
 
     var isEmpty: Bool { frames.isEmpty && remainder == nil }
   }
@@ -59,6 +64,12 @@ struct Outbound: Sendable {
   private var turns: Deque<StreamID> = []
   /// The lanes that wait for credit of the connection.
   private var starving: Deque<StreamID> = []
+  /// The lanes whose first frame is to be sent in fragments and has to wait until others are complete.
+  private var crowded: Deque<StreamID> = []
+  /// The bytes of frames of which a fragment was sent, or may be, and not the last.
+  private var begunBytes = 0
+  /// The most of these that the peer holds, unless one frame alone has more.
+  private var maximumBegun = Int.max
   /// The lanes of calls that wait until the peer takes them, in the order of their ids.
   private var held: Deque<StreamID> = []
   private var lastTicket: UInt64 = 0
@@ -169,6 +180,7 @@ struct Outbound: Sendable {
       case .message(_, let writer)? = lanes[id]?.frames.remove(at: index).content
     else { return }
     deferred.resume(writer, .cancelled)
+    if index == lanes[id]?.frames.startIndex { withdraw(id) }
     // What stood behind it may go on.
     revive(id)
   }
@@ -180,9 +192,12 @@ struct Outbound: Sendable {
     if lane.isQueued {
       turns.removeAll { $0 == id }
       starving.removeAll { $0 == id }
+      crowded.removeAll { $0 == id }
       held.removeAll { $0 == id }
     }
+    release(lane.admitted ?? 0)
     if let rest = lane.remainder {
+      release(rest.weight)
       if rest.type == .response { waitingResponseBytes -= rest.payload.count }
       if let writer = rest.writer { deferred.resume(writer, .refused) }
     }
@@ -221,6 +236,15 @@ struct Outbound: Sendable {
     turns.append(id)
   }
 
+  /// The first frame of a lane is gone, which may have waited for others, or have made others wait.
+  private mutating func withdraw(_ id: StreamID) {
+    if let index = crowded.firstIndex(of: id) {
+      crowded.remove(at: index)
+      lanes[id]?.isQueued = false
+    }
+    release(lanes[id]?.admitted.take() ?? 0)
+  }
+
   // MARK: What the peer takes
 
   /// The peer has said what it takes; nil is a peer that says nothing and seems to count nothing.
@@ -228,6 +252,7 @@ struct Outbound: Sendable {
     waitsForCredit = hello != nil
     fragments = hello != nil
     if let hello {
+      maximumBegun = hello.maximumMessage
       let more = hello.streamWindow - (streamWindow ?? 0)
       streamWindow = hello.streamWindow
       for id in lanes.keys { lanes[id]?.credit? += more }
@@ -341,30 +366,35 @@ struct Outbound: Sendable {
   ) {
     if lane.remainder != nil { return writeFragment(&lane, id, &deferred) }
     guard let frame = lane.frames.first else { return }
+    if case .message = frame.content, isStarving {
+      starving.append(id)
+      lane.isQueued = true
+      return
+    }
+    guard let weight = admit(&lane, frame) else {
+      crowded.append(id)
+      lane.isQueued = true
+      return
+    }
     switch frame.content {
     case .request(let flags, var envelope, let deadline):
       if let deadline { envelope.timeoutNanoseconds = clock.now.duration(to: deadline).envelopeNanoseconds }
-      if fragments && envelope.payload.count > Self.fragmentBytes {
+      if weight > 0 {
         var payload: [UInt8] = []
         payload.reserveCapacity(envelope.maximumByteCount)
         envelope.append(to: &payload)
-        lane.remainder = Remainder(type: .request, flags: flags, payload: payload)
+        lane.remainder = Remainder(type: .request, flags: flags, payload: payload, weight: weight)
         writeFragment(&lane, id, &deferred)
       } else {
         writeFrame(id, .request, flags) { envelope.append(to: &$0) }
       }
     case .response(let payload):
-      lane.remainder = Remainder(type: .response, flags: [], payload: payload)
+      lane.remainder = Remainder(type: .response, flags: [], payload: payload, weight: weight)
       writeFragment(&lane, id, &deferred)
     case .message(let message, let writer):
-      guard !isStarving else {
-        starving.append(id)
-        lane.isQueued = true
-        return
-      }
       lane.credit? -= message.count + Self.messageCost
-      if fragments && message.count > Self.fragmentBytes {
-        lane.remainder = Remainder(type: .data, flags: [], payload: message, writer: writer)
+      if weight > 0 {
+        lane.remainder = Remainder(type: .data, flags: [], payload: message, weight: weight, writer: writer)
         writeFragment(&lane, id, &deferred)
       } else {
         connectionCredit? -= message.count + Self.messageCost
@@ -377,6 +407,42 @@ struct Outbound: Sendable {
       lane.credit = nil
     }
     lane.frames.removeFirst()
+  }
+
+  /// Lets the first frame of a lane be sent if it goes in one piece, or if the peer holds its fragments with those of others.
+  /// Returns what it counts until its last fragment was sent; nil if it has to wait.
+  private mutating func admit(_ lane: inout Lane, _ frame: WaitingFrame) -> Int? {
+    if let admitted = lane.admitted.take() { return admitted }
+    let weight = fragmentedByteCount(frame)
+    guard weight > 0 else { return 0 }
+    guard crowded.isEmpty, begunBytes == 0 || begunBytes + weight <= maximumBegun else { return nil }
+    begunBytes += weight
+    return weight
+  }
+
+  /// A frame in fragments is complete, or will not be: those that waited for it may begin, the first come first.
+  private mutating func release(_ weight: Int) {
+    begunBytes -= weight
+    while let id = crowded.first, let frame = lanes[id]?.frames.first {
+      let weight = fragmentedByteCount(frame)
+      guard begunBytes == 0 || begunBytes + weight <= maximumBegun else { return }
+      begunBytes += weight
+      lanes[id]?.admitted = weight
+      turns.append(crowded.removeFirst())
+    }
+  }
+
+  /// The size of a frame that goes in fragments, 0 for one that does not.
+  private func fragmentedByteCount(_ frame: WaitingFrame) -> Int {
+    let (bytes, message) =
+      switch frame.content {
+      case .request(_, let envelope, _): (envelope.maximumByteCount, envelope.payload.count)
+      // Smaller ones do not wait.
+      case .response(let payload): (payload.count, Int.max)
+      case .message(let message, _): (message.count, message.count)
+      case .headers, .end: (0, 0)
+      }
+    return fragments && message > Self.fragmentBytes ? bytes : 0
   }
 
   /// Writes the next fragment of a message; messages of streams wait for credit of the connection.
@@ -398,6 +464,7 @@ struct Outbound: Sendable {
     if rest.type == .response { responseBytes += bytes.count - before }
     rest.offset = end
     if isLast {
+      release(rest.weight)
       if rest.type == .response { waitingResponseBytes -= rest.payload.count }
       if let writer = rest.writer { deferred.resume(writer, .written) }
     } else {

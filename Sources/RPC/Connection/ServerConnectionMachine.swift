@@ -96,11 +96,13 @@ struct ServerConnectionMachine<Call: Sendable>: Sendable {
     return streams.sorted { $0.key < $1.key }.map(\.value.call)
   }
 
-  /// The first fragment of a request came: its id is used from now on.
-  mutating func announce(_ id: StreamID) {
-    guard id.isOdd, id > highestID, admission != .passedOver else { return }
+  /// A fragment of a request came: its id is used from now on. Returns whether the request is awaited.
+  mutating func announce(_ id: StreamID) -> Bool {
+    if announced.contains(id) { return true }
+    guard id.isOdd, id > highestID, admission != .passedOver else { return false }
     highestID = id
     announced.insert(id)
+    return true
   }
 
   mutating func receive(_ frame: Frame) -> Event {

@@ -35,7 +35,9 @@ public final class ServerConnection: ConnectionShell {
     var mayRead: Bool { !timers.isStalled && !link.outbound.tooManyResponses }
     var callCount: Int { machine.callCount }
     func maySend(_ id: StreamID) -> Bool { machine.isRunning(id) }
-    mutating func announce(_ id: StreamID) { machine.announce(id) }
+    mutating func takesPart(of frame: Frame) -> Bool {
+      frame.type == .request ? machine.announce(frame.streamID) : machine.isRunning(frame.streamID)
+    }
   }
 
   let io: any ConnectionIO
