@@ -35,8 +35,12 @@ bench-rpc-peers: build ## Compare calls with those of grpc-swift-2 and of bare S
 	swift build -c release --package-path Benchmarks
 	Benchmarks/.build/release/compare --chancery .build/release/chancery $(ARGS)
 
-test: packages lint check-generated ## Install what is missing, and run every test.
+fuzz: packages ## Fuzz what reads bytes from outside (FUZZ_SECONDS=60 for each target; TARGET=frames).
+	Tests/Fuzzing/fuzz $(or $(FUZZ_SECONDS),60) $(TARGET)
+
+test: packages lint check-generated ## Install what is missing, and run every test; fuzzes for some seconds too.
 	swift test --package-path Codegen
 	swift test --no-parallel
+	Tests/Fuzzing/fuzz 4
 
-.PHONY: help toolchain packages format lint generate check-generated build demo bench-rpc-peers test
+.PHONY: help toolchain packages format lint generate check-generated build demo bench-rpc-peers fuzz test

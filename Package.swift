@@ -154,6 +154,13 @@ let package = Package(
     .testTarget(
       name: "EndToEndTests", dependencies: ["LocalServers", "chancery"], path: "Tests/EndToEndTests",
       swiftSettings: settings),
+    // What libFuzzer runs: see Tests/Fuzzing/fuzz.
+    .target(
+      name: "Fuzzing",
+      dependencies: [
+        "Domain", "DynamicMessages", "ProtobufRuntime", "RPC", "RPCTestSupport", "Schema", "Signing", "TestSchema",
+        "TimeAndChance",
+      ], path: "Tests/Fuzzing/Harness", swiftSettings: settings),
     // What tests share.
     .target(
       name: "TestWorld",

@@ -72,7 +72,8 @@ private struct JSONWriter {
         elements.append(try scalar(field, wire))
       }
     }
-    return .array(elements)
+    // A block may be empty.
+    return elements.isEmpty && !includesDefaults ? nil : .array(elements)
   }
 
   private func map(_ entry: MessageType, _ wires: [WireField], depth: Int) throws(DynamicMessageError) -> JSONValue {
@@ -130,7 +131,8 @@ private struct JSONWriter {
     case (.bool, .varint(let value)): return .bool(value != 0)
     case (.int32, .varint(let value)): return .integer(Int64(Int32(truncatingIfNeeded: value)))
     case (.uint32, .varint(let value)): return .integer(Int64(UInt32(truncatingIfNeeded: value)))
-    case (.sint32, .varint(let value)): return .integer(Int64(Int32(truncatingIfNeeded: value.zigZagDecoded)))
+    // Cut to 32 bits first, as other decoders do.
+    case (.sint32, .varint(let value)): return .integer(UInt64(UInt32(truncatingIfNeeded: value)).zigZagDecoded)
     case (.int64, .varint(let value)): return .string("\(Int64(bitPattern: value))")
     case (.uint64, .varint(let value)), (.fixed64, .fixed64(let value)): return .string("\(value)")
     case (.sint64, .varint(let value)): return .string("\(value.zigZagDecoded)")

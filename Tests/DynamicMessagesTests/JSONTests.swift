@@ -122,6 +122,21 @@ import Testing
     #expect(error?.description.contains(reason) == true, "\(error?.description ?? "")")
   }
 
+  /// A number of more bits than its field has is cut, and then read: found by fuzzing.
+  @Test func `numbers that are too wide are cut`() throws {
+    let bytes: [UInt8] = [0x38, 0xE1, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x0D]
+    let typed = try ChanceryTestingV1.Scalars(protobuf: bytes)
+    #expect(typed.sint32Value == -2_147_483_633)
+    let value = try types.json(bytes[...], as: "chancery.testing.v1.Scalars")
+    #expect(value == .object(["sint32Value": .integer(-2_147_483_633)]))
+  }
+
+  /// A block without elements is as if it were not there: found by fuzzing.
+  @Test func `empty blocks are nothing`() throws {
+    let value = try types.json([0x1A, 0], as: "chancery.testing.v1.Packed")
+    #expect(value == .object([:]))
+  }
+
   @Test func `endless nesting is refused`() {
     var bytes: [UInt8] = []
     for _ in 0..<120 {
