@@ -455,4 +455,47 @@ import TimeAndChance
     receive(data(1001, []), Frame(streamID: StreamID(1001), type: .data, flags: [.remoteClosed, .noData]))
     #expect(codes()[1001] == .ok, "the next call has its message whole")
   }
+
+  // MARK: Slow peers
+
+  /// A frame must be complete a minute after its first byte, whatever else is complete meanwhile on other connections; one
+  /// that is waiting for us does not count.
+  @Test func aFrameThatIsNeverComplete() {
+    let bytes = request(TestService.unary, 1).bytes
+    connection.receive(Array(bytes[..<3]))
+    timer(after: .seconds(59))
+    #expect(!connection.demand().closes)
+    // A byte now and then does not help.
+    connection.receive(Array(bytes[3..<4]))
+    timer(after: .seconds(1))
+    #expect(connection.demand().closes)
+  }
+
+  @Test func framesThatEndInTimeMayGoOn() {
+    let bytes = request(TestService.unary, 1).bytes + request(TestService.unary, 3).bytes
+    let cut = bytes.count / 2 + 4
+    connection.receive(Array(bytes[..<cut]))
+    timer(after: .seconds(50))
+    connection.receive(Array(bytes[cut...]) + [0])
+    timer(after: .seconds(50))
+    #expect(!connection.demand().closes, "the second frame has ended, and a third begun in time")
+    timer(after: .seconds(11))
+    #expect(connection.demand().closes)
+  }
+
+  @Test func aConnectionBetweenFramesMayRest() {
+    receive(request(TestService.unary, 1))
+    timer(after: .seconds(3600))
+    #expect(!connection.demand().closes)
+  }
+
+  @Test func aFrameThatIsNotReadIsNotLate() {
+    for id in [1, 3, 5, 7] as [UInt32] { receive(request(TestService.clientStreaming, id, [])) }
+    // A handler that is too far behind keeps the connection from reading; then it fails alone.
+    let flood = Frame(streamID: StreamID(1), type: .data, payload: [UInt8](repeating: 1, count: 1 << 20))
+    connection.receive(flood.bytes + flood.bytes + flood.bytes + Array(flood.bytes.prefix(100)))
+    #expect(!connection.demand().reads)
+    timer(after: .seconds(9))
+    #expect(!connection.demand().closes)
+  }
 }

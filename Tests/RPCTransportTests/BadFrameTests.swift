@@ -287,4 +287,77 @@ import TimeAndChance
       await cancelled.wait { $0 == 3 }
     }
   }
+
+  // MARK: Extensions
+
+  private static let hello: Frame = {
+    var payload: [UInt8] = []
+    Hello().append(to: &payload)
+    return Frame(streamID: .connection, type: .hello, payload: payload)
+  }()
+
+  /// Frames of the extensions that make no sense are ignored, and the connection serves on.
+  @Test(arguments: [
+    hello,
+    Frame(streamID: .connection, type: .hello, flags: .acknowledgement),
+    Frame(streamID: .connection, type: .ping, flags: .acknowledgement, payload: [UInt8](repeating: 1, count: 8)),
+    Frame(streamID: .connection, type: .window, payload: [0xFF, 0xFF, 0xFF, 0xFF]),
+    Frame(streamID: .first, type: .window, payload: [0xFF, 0xFF, 0xFF, 0xFF]),
+    Frame(streamID: .first, type: .cancel), Frame(streamID: StreamID(99), type: .cancel, payload: [1, 2, 3]),
+    Frame(streamID: .first, type: .headers, payload: [1]), Frame(streamID: .first, type: .end, payload: [0xFF]),
+    Frame(streamID: .connection, type: FrameType(rawValue: 0x4F), payload: [1]),
+    Frame(streamID: .connection, type: .data, flags: .more, payload: [1]),
+  ]) func extensionFramesOutOfPlace(frame: Frame) async throws {
+    try await withServer { endpoint in
+      let socket = try RawSocket(endpoint)
+      try socket.send(Self.hello, frame, .request(TestService.unary, on: 101))
+      #expect(try socket.receive()?.type == .hello)
+      var answer = try #require(try socket.receive())
+      // What is answered on the id of the frame itself does not matter here.
+      while answer.streamID != StreamID(101) { answer = try #require(try socket.receive()) }
+      #expect(try ResponseEnvelope(parsing: answer.payload[...], metadataLimit: 0).error == nil)
+    }
+  }
+
+  /// Frames about the connection that cannot be read end it, with the reason.
+  @Test(arguments: [
+    Frame(streamID: .connection, type: .goAway, payload: [0xFF]),
+    Frame(streamID: .connection, type: .ping, payload: [1, 2, 3]),
+    Frame(streamID: .connection, type: .window, payload: [1]),
+    Frame(streamID: .first, type: .window, payload: []),
+  ]) func extensionFramesThatCannotBeRead(frame: Frame) async throws {
+    try await withServer { endpoint in
+      let socket = try RawSocket(endpoint)
+      try socket.send(Self.hello, frame)
+      #expect(try socket.receive()?.type == .hello)
+      let goAway = try #require(try socket.receive())
+      #expect(goAway.type == .goAway)
+      #expect(try GoAway(parsing: goAway.payload[...]).code == .invalidArgument)
+      // Then which call was the last, and nothing more.
+      while let frame = try socket.receive() { #expect(frame.type == .goAway) }
+    }
+  }
+
+  /// A message in fragments that never ends, on many streams: each is bounded, and so are all.
+  @Test func fragmentsWithoutEnd() async throws {
+    try await withServer { endpoint in
+      let socket = try RawSocket(endpoint)
+      try socket.send(Self.hello)
+      #expect(try socket.receive()?.type == .hello)
+      let part = [UInt8](repeating: 7, count: 64 * 1024)
+      for id in stride(from: 1 as UInt32, to: 401, by: 2) {
+        try socket.send(Frame(streamID: StreamID(id), type: .request, flags: [.extended, .more], payload: part))
+      }
+      // 8 MiB are held; what is beyond is refused.
+      var refused = 0
+      while refused < 72 {
+        let answer = try #require(try socket.receive())
+        let error = try ResponseEnvelope(parsing: answer.payload[...], metadataLimit: 0).error
+        #expect(error?.code == .resourceExhausted)
+        refused += 1
+      }
+      try socket.send(.request(TestService.unary, on: 1001))
+      #expect(try socket.response(on: 1001) == .ok)
+    }
+  }
 }

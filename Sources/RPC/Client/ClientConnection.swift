@@ -28,6 +28,7 @@ public final class ClientConnection: ConnectionShell {
     var assembler: FragmentAssembler
     var inflow: Inflow
     var pings: PingTimer?
+    var frameDue: ContinuousClock.Instant?
     /// Until when the peer may answer the offer of extensions.
     var offerEnds: ContinuousClock.Instant?
     /// Set when no call can be made any more and none runs: why.
@@ -231,6 +232,7 @@ extension ClientConnection {
       if case .unknown = state.negotiation.peer, let offerEnds = state.offerEnds {
         if offerEnds <= clock.now { settleForPlain(&state, &deferred) } else { state.timers.require(offerEnds) }
       }
+      checkFrame(&state, &deferred)
       keepAlive(&state, &deferred)
     }
   }

@@ -17,6 +17,9 @@ public struct ConnectionLimits: Sendable, Hashable {
   /// How long a consumer that is too far behind may keep its connection from reading, where the peer counts no credit; then
   /// its call alone is failed with `RESOURCE_EXHAUSTED`.
   public var stallTimeout: Duration = .seconds(30)
+  /// How long a frame may take from its first byte to its last, while it can be read; then the connection is closed. A peer that
+  /// sends a byte now and then must not hold what others need.
+  public var frameTimeout: Duration = .seconds(60)
   /// Whether to offer the extensions of ttrpc (docs/protocol.md), or speak plain ttrpc only.
   public var offersExtensions = true
   /// How long a client waits for the answer to its offer before it takes the peer for a plain one.

@@ -31,6 +31,8 @@ protocol ConnectionState {
   var assembler: FragmentAssembler { get set }
   var inflow: Inflow { get set }
   var pings: PingTimer? { get set }
+  /// When the frame must be complete of which a part has come; nil between frames.
+  var frameDue: ContinuousClock.Instant? { get set }
   /// Whether what arrives can be taken.
   var mayRead: Bool { get }
   /// Whether nothing that arrives matters any more.
@@ -154,10 +156,14 @@ extension ConnectionState {
 extension ConnectionShell {
   /// See `DrivenConnection`.
   public func receive(_ bytes: RawSpan) {
-    let events = decoder.withLock { $0.decode(bytes) }
-    guard !events.isEmpty else { return }
+    let (events, isPartial) = decoder.withLock { ($0.decode(bytes), !$0.isAtBoundary) }
     update { state, deferred in
-      state.pings?.heard(at: clock.now)
+      if !isPartial {
+        state.frameDue = nil
+      } else if !events.isEmpty || state.frameDue == nil {
+        awaitFrame(&state)
+      }
+      if !events.isEmpty { state.pings?.heard(at: clock.now) }
       for event in events where !state.isClosed { receive(event, &state, &deferred) }
     }
   }
@@ -173,6 +179,21 @@ extension ConnectionShell {
       return handle(event, &state, &deferred)
     }
     if let whole = state.assembler.take(frame) { handle(whole, &state, &deferred) }
+  }
+
+  private func awaitFrame(_ state: inout State) {
+    let due = clock.now.advanced(by: limits.frameTimeout)
+    state.frameDue = due
+    state.timers.require(due)
+  }
+
+  /// Gives a peer up that does not complete its frame, unless it is not read.
+  func checkFrame(_ state: inout State, _ deferred: inout Deferred) {
+    guard let due = state.frameDue, !state.isClosed else { return }
+    if due > clock.now { return state.timers.require(due) }
+    if !state.mayRead { return awaitFrame(&state) }
+    let error = RPCError(.unavailable, "a frame was not complete \(limits.frameTimeout) after its first byte")
+    abort(error, &state, &deferred)
   }
 
   /// Credit of the connection comes back as soon as data is here: that bounds what is on its way.

@@ -25,6 +25,7 @@ public final class ServerConnection: ConnectionShell {
     var assembler: FragmentAssembler
     var inflow: Inflow
     var pings: PingTimer?
+    var frameDue: ContinuousClock.Instant?
     var lifetime: ServerLifetime
     /// The handlers that have not returned, those included whose caller is gone.
     var handlerCount = 0
@@ -169,6 +170,7 @@ extension ServerConnection {
         at: clock.now, state.machine.calls.lazy.map { (id: $0.id, deadline: $0.call.deadline) })
       for id in expired { end(id, Self.deadlineExceeded, &state, &deferred) }
       for id in stalled { end(id, Self.stalled, &state, &deferred) }
+      checkFrame(&state, &deferred)
       keepAlive(&state, &deferred)
       age(&state, &deferred)
     }

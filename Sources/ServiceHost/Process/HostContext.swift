@@ -46,9 +46,16 @@ public final class HostContext: Sendable {
       version: configuration.version)
   }
 
+  /// A server that is gone without a word must be missed before leases end for want of renewal.
+  private static let keepalive = Keepalive(interval: .seconds(10), timeout: .seconds(5))
+
   /// A channel to the first of `endpoints` that answers, which is kept connected while `serve` runs. To be made before.
   public func channel(to endpoints: [Endpoint], backoff: Backoff = Backoff()) -> any RPCChannel {
-    let connectors = endpoints.map { TCPConnector(endpoint: $0, loops: loops, clock: clock, tls: configuration.tls) }
+    var limits = ConnectionLimits()
+    limits.keepalive = Self.keepalive
+    let connectors = endpoints.map { endpoint in
+      TCPConnector(endpoint: endpoint, loops: loops, clock: clock, limits: limits, tls: configuration.tls)
+    }
     let channel = ClientChannel(connectors: connectors, clock: clock, random: random, backoff: backoff)
     channels.withLock { $0.append(channel) }
     return InterceptingChannel(channel, [clientMeter])
