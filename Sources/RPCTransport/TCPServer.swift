@@ -37,15 +37,19 @@ public final class TCPServer: Sendable {
   private let clock: any ServiceClock
   private let limits: Limits
   private let tls: TLSCredentials?
+  private let onRefusedPeer: @Sendable (_ address: String, _ reason: String) -> Void
   private let state = Mutex(State())
   /// Opened when the server was stopped, its connections are gone and its handlers have returned.
   private let ended = Latch()
 
-  /// A server of what `router` knows; it does not listen yet.
+  /// A server of what `router` knows; it does not listen yet. `onRefusedPeer` is told of each client with which there is no
+  /// TLS, and why.
   public init(
     router: RPCRouter, loops: EventLoops, clock: any ServiceClock = ContinuousClock(), limits: Limits = Limits(),
-    tls: TLSCredentials? = nil
+    tls: TLSCredentials? = nil,
+    onRefusedPeer: @escaping @Sendable (_ address: String, _ reason: String) -> Void = { _, _ in }
   ) {
+    self.onRefusedPeer = onRefusedPeer
     self.router = router
     self.loops = loops
     self.clock = clock
@@ -116,10 +120,22 @@ public final class TCPServer: Sendable {
     }
     guard isWelcome else { throw ChannelError.ioOnClosedChannel }
     do {
-      _ = try handler.drive(connection, over: tls.map { NIOSSLServerHandler(context: $0.serverContext) })
+      let handshake = try handler.drive(connection, over: tls.map { NIOSSLServerHandler(context: $0.serverContext) })
+      handshake.whenFailure { [onRefusedPeer] error in onRefusedPeer(handler.peer.address, Self.reason(error)) }
     } catch {
       forget(id)
       throw error
+    }
+  }
+
+  private static func reason(_ error: any Error) -> String {
+    switch error {
+    case NIOSSLError.handshakeFailed(let reason):
+      "\(reason)".contains("CERTIFICATE_VERIFY_FAILED")
+        ? "its certificate is not from an authority that is trusted here, or has expired"
+        : "the handshake failed, perhaps because the client has no TLS or no certificate: \(reason)"
+    case ChannelError.eof: "it left during the handshake, or took too long"
+    default: "\(error)"
     }
   }
 

@@ -92,6 +92,30 @@ import TimeAndChance
     }
   }
 
+  /// A server tells of those whom it does not let in.
+  @Test func refusedPeersAreTold() async throws {
+    let refused = Watched<[String]>([])
+    let loops = EventLoops()
+    let server = TCPServer(
+      router: TestService.router(Self.whoCalls), loops: loops,
+      tls: try TLSCredentials(try await authority.issue("coordinator"))
+    ) { address, reason in
+      refused.update { $0.append("\(address.hasPrefix("127.0.0.1:")) \(reason)") }
+    }
+    let endpoint = try await server.listen(at: .tcp(host: "127.0.0.1", port: 0))
+    let other = try await TestAuthority()
+    var mixed = try await other.issue("mixed")
+    mixed.authority = authority.path("ca.crt")
+    _ = await failure(TCPConnector(endpoint: endpoint, loops: loops, tls: try TLSCredentials(mixed)))
+    await refused.wait { $0.count == 1 }
+    _ = await failure(TCPConnector(endpoint: endpoint, loops: loops))
+    await refused.wait { $0.count == 2 }
+    #expect(refused.value[0] == "true its certificate is not from an authority that is trusted here, or has expired")
+    #expect(refused.value[1].hasPrefix("true the handshake failed, perhaps because the client has no TLS"))
+    await server.shutdown()
+    await loops.shutdown()
+  }
+
   @Test func strangersAreRefusedBothWays() async throws {
     let other = try await TestAuthority()
     let ours = try TLSCredentials(try await authority.issue("coordinator"))

@@ -22,9 +22,17 @@ final class Server: Sendable {
     names = router.serviceNames
     var limits = TCPServer.Limits()
     limits.drainTimeout = host.configuration.callTimeout
+    limits.connection.keepalive = Self.keepalive
     server = TCPServer(
-      router: router, loops: host.loops, clock: host.clock, limits: limits, tls: host.configuration.tls)
+      router: router, loops: host.loops, clock: host.clock, limits: limits, tls: host.configuration.tls
+    ) { [registry = host.registry] address, reason in
+      registry.count("chancery_tls_handshakes_failed_total")
+      registry.event(.warning, "tls.handshake_failed", "no TLS with \(address): \(reason)", ["peer": address])
+    }
   }
+
+  /// A client that is gone without a word must not keep its calls.
+  private static let keepalive = Keepalive(interval: .seconds(30), timeout: .seconds(20))
 
   /// Where it listens.
   var address: Endpoint? { listening.withLock { $0 } }
