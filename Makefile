@@ -38,9 +38,13 @@ bench-rpc-peers: build ## Compare calls with those of grpc-swift-2 and of bare S
 fuzz: packages ## Fuzz what reads bytes from outside (FUZZ_SECONDS=60 for each target; TARGET=frames).
 	Tests/Fuzzing/fuzz $(or $(FUZZ_SECONDS),60) $(TARGET)
 
+model: packages ## Check the model of leases and commits with spin.
+	docs/model/check
+
 test: packages lint check-generated ## Install what is missing, and run every test; fuzzes for some seconds too.
 	swift test --package-path Codegen
 	swift test --no-parallel
 	Tests/Fuzzing/fuzz 4
+	docs/model/check
 
-.PHONY: help toolchain packages format lint generate check-generated build demo bench-rpc-peers fuzz test
+.PHONY: help toolchain packages format lint generate check-generated build demo bench-rpc-peers fuzz model test
