@@ -44,7 +44,9 @@ let package = Package(
         "Measurement", .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
       ], swiftSettings: settings),
-    .target(name: "Measurement", swiftSettings: settings),
+    .target(
+      name: "Measurement", dependencies: [.product(name: "ArgumentParser", package: "swift-argument-parser")],
+      swiftSettings: settings),
     .target(
       name: "CPeerVersions",
       cSettings: [

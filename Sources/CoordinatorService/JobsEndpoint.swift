@@ -69,6 +69,48 @@ struct JobsEndpoint: ChanceryV1.Jobs.Service {
     }
   }
 
+  /// See `Protos/chancery/v1/jobs.proto`.
+  func pause(_ request: ChanceryV1.PauseJobRequest, context: ServerContext) async throws -> ChanceryV1.Job {
+    try await set(request.jobID, to: .paused)
+  }
+
+  /// See `Protos/chancery/v1/jobs.proto`.
+  func resume(_ request: ChanceryV1.ResumeJobRequest, context: ServerContext) async throws -> ChanceryV1.Job {
+    try await set(request.jobID, to: .running)
+  }
+
+  /// See `Protos/chancery/v1/jobs.proto`.
+  func cancel(_ request: ChanceryV1.CancelJobRequest, context: ServerContext) async throws -> ChanceryV1.Job {
+    try await set(request.jobID, to: .cancelled)
+  }
+
+  /// See `Protos/chancery/v1/jobs.proto`.
+  func retry(
+    _ request: ChanceryV1.RetryJobRequest, context: ServerContext
+  ) async throws -> ChanceryV1.RetryJobResponse {
+    let id = try JobID(parsing: request.jobID, field: "job_id")
+    let batches = try await coordinator.stored { () async throws(StorageError) in
+      try await coordinator.store.retryFailed(id)
+    }
+    if batches > 0 { report("job.retried", id, "\(batches) batches that had failed are tried again") }
+    return ChanceryV1.RetryJobResponse(job: try await job(id).message, batches: UInt64(batches))
+  }
+
+  private func set(_ text: String, to state: JobState) async throws -> ChanceryV1.Job {
+    let id = try JobID(parsing: text, field: "job_id")
+    let job = try await coordinator.stored { () async throws(StorageError) in
+      try await coordinator.store.setState(id, to: state)
+    }
+    report("job.\(state.rawValue)", id, "by request")
+    return job.message
+  }
+
+  /// A job was changed: there may be work, or less of it.
+  private func report(_ event: String, _ id: JobID, _ message: String) {
+    coordinator.observer.event(.info, event, message, ["job": id.description])
+    coordinator.planBell.ring()
+  }
+
   private func job(_ id: JobID) async throws(RPCError) -> Job {
     let job = try await coordinator.stored { () async throws(StorageError) in try await coordinator.store.job(id) }
     guard let job else { throw RPCError(.notFound, "there is no job \(id)") }

@@ -24,6 +24,18 @@ struct OutputTests {
     let status = try await cluster.json("records", "get", "\(record)", "--status", "--job", id)
     #expect(status["state"].text == "signed")
     #expect(try await cluster.json("health").list.allSatisfy { $0["status"].text == "serving" })
+    // A job that is done is taken up by none of these; one that waits for a key of its kind is.
+    #expect(try await cluster.json("jobs", "retry", id)["state"].text == "done")
+    _ = try await cluster.json("keys", "generate", "--algorithm", "rsa-pss-2048", "--count", "1")
+    let waiting = try await cluster.json("jobs", "submit", "--algorithm", "rsa-pss-2048", "--priority", "-100")
+    let other = try #require(waiting["job_id"].text)
+    for (action, state) in [("pause", "paused"), ("resume", "running"), ("pause", "paused"), ("cancel", "cancelled")] {
+      let arguments = ["jobs", action, other] + (action == "cancel" ? ["--yes"] : []) + ["-o", "json"]
+      let outcome = try await cluster.run(arguments)
+      // The few records may be signed before it is paused.
+      if outcome.errors.contains("FAILED_PRECONDITION") { break }
+      #expect(try outcome.json()["state"].text == state, "\(action): \(outcome.errors)")
+    }
     let url = try cluster.databaseURL()
     #expect(try await cluster.json("db", "status", "--database-url", url).list.count >= 1)
     #expect(try await cluster.json("audit", "--database-url", url).list.count >= 8)
@@ -43,7 +55,7 @@ struct OutputTests {
       "keys generate", "keys list", "keys get", "keys disable", "keys enable", "keys retire", "keys import",
       "records put",
       "records get", "jobs submit", "jobs watch", "jobs get", "jobs list", "health", "db status", "db migrate", "audit",
-      "version",
+      "version", "jobs pause", "jobs resume", "jobs retry", "jobs cancel",
     ]
     let elsewhere: Set = [
       "records generate", "sign", "verify", "demo", "bench sign", "bench rpc", "call", "services", "describe",

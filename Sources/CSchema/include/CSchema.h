@@ -106,6 +106,21 @@ static inline const ProtobufCMessageDescriptor *chancery__v1__list_jobs_response
 static inline const ProtobufCMessageDescriptor *chancery__v1__watch_job_request__descriptor_address(void) {
   return &chancery__v1__watch_job_request__descriptor;
 }
+static inline const ProtobufCMessageDescriptor *chancery__v1__pause_job_request__descriptor_address(void) {
+  return &chancery__v1__pause_job_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *chancery__v1__resume_job_request__descriptor_address(void) {
+  return &chancery__v1__resume_job_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *chancery__v1__cancel_job_request__descriptor_address(void) {
+  return &chancery__v1__cancel_job_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *chancery__v1__retry_job_request__descriptor_address(void) {
+  return &chancery__v1__retry_job_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *chancery__v1__retry_job_response__descriptor_address(void) {
+  return &chancery__v1__retry_job_response__descriptor;
+}
 static inline const ProtobufCMessageDescriptor *chancery__v1__key__descriptor_address(void) {
   return &chancery__v1__key__descriptor;
 }

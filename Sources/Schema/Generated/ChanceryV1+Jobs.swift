@@ -323,6 +323,174 @@ extension ChanceryV1 {
 }
 
 extension ChanceryV1 {
+  /// Which job to pause.
+  public struct PauseJobRequest: ProtobufMessage {
+    /// A UUID in text form.
+    public var jobID: String = ""
+
+    /// The full name of the message type.
+    public static let protobufName = "chancery.v1.PauseJobRequest"
+
+    /// A message whose fields all have their default.
+    public init() {}
+
+    /// A message with the given fields; the others have their default.
+    public init(jobID: String = "") {
+      self.jobID = jobID
+    }
+
+    /// Decodes a message from its wire format.
+    ///
+    /// - Throws: ``ProtobufError`` naming the field and the reason.
+    public init(protobuf bytes: Span<UInt8>, limits: DecodeLimits) throws(ProtobufError) {
+      self = try Self.decode(bytes, limits: limits)
+    }
+
+    /// The message in wire format.
+    ///
+    /// - Throws: ``ProtobufError`` naming the field and the reason.
+    public func protobufBytes() throws(ProtobufError) -> [UInt8] {
+      try encode()
+    }
+  }
+}
+
+extension ChanceryV1 {
+  /// Which job goes on.
+  public struct ResumeJobRequest: ProtobufMessage {
+    /// A UUID in text form.
+    public var jobID: String = ""
+
+    /// The full name of the message type.
+    public static let protobufName = "chancery.v1.ResumeJobRequest"
+
+    /// A message whose fields all have their default.
+    public init() {}
+
+    /// A message with the given fields; the others have their default.
+    public init(jobID: String = "") {
+      self.jobID = jobID
+    }
+
+    /// Decodes a message from its wire format.
+    ///
+    /// - Throws: ``ProtobufError`` naming the field and the reason.
+    public init(protobuf bytes: Span<UInt8>, limits: DecodeLimits) throws(ProtobufError) {
+      self = try Self.decode(bytes, limits: limits)
+    }
+
+    /// The message in wire format.
+    ///
+    /// - Throws: ``ProtobufError`` naming the field and the reason.
+    public func protobufBytes() throws(ProtobufError) -> [UInt8] {
+      try encode()
+    }
+  }
+}
+
+extension ChanceryV1 {
+  /// Which job to end.
+  public struct CancelJobRequest: ProtobufMessage {
+    /// A UUID in text form.
+    public var jobID: String = ""
+
+    /// The full name of the message type.
+    public static let protobufName = "chancery.v1.CancelJobRequest"
+
+    /// A message whose fields all have their default.
+    public init() {}
+
+    /// A message with the given fields; the others have their default.
+    public init(jobID: String = "") {
+      self.jobID = jobID
+    }
+
+    /// Decodes a message from its wire format.
+    ///
+    /// - Throws: ``ProtobufError`` naming the field and the reason.
+    public init(protobuf bytes: Span<UInt8>, limits: DecodeLimits) throws(ProtobufError) {
+      self = try Self.decode(bytes, limits: limits)
+    }
+
+    /// The message in wire format.
+    ///
+    /// - Throws: ``ProtobufError`` naming the field and the reason.
+    public func protobufBytes() throws(ProtobufError) -> [UInt8] {
+      try encode()
+    }
+  }
+}
+
+extension ChanceryV1 {
+  /// Whose failed batches to try again.
+  public struct RetryJobRequest: ProtobufMessage {
+    /// A UUID in text form.
+    public var jobID: String = ""
+
+    /// The full name of the message type.
+    public static let protobufName = "chancery.v1.RetryJobRequest"
+
+    /// A message whose fields all have their default.
+    public init() {}
+
+    /// A message with the given fields; the others have their default.
+    public init(jobID: String = "") {
+      self.jobID = jobID
+    }
+
+    /// Decodes a message from its wire format.
+    ///
+    /// - Throws: ``ProtobufError`` naming the field and the reason.
+    public init(protobuf bytes: Span<UInt8>, limits: DecodeLimits) throws(ProtobufError) {
+      self = try Self.decode(bytes, limits: limits)
+    }
+
+    /// The message in wire format.
+    ///
+    /// - Throws: ``ProtobufError`` naming the field and the reason.
+    public func protobufBytes() throws(ProtobufError) -> [UInt8] {
+      try encode()
+    }
+  }
+}
+
+extension ChanceryV1 {
+  /// What is tried again.
+  public struct RetryJobResponse: ProtobufMessage {
+    /// The job afterwards.
+    public var job: ChanceryV1.Job? = nil
+    /// How many batches wait again that had failed.
+    public var batches: UInt64 = 0
+
+    /// The full name of the message type.
+    public static let protobufName = "chancery.v1.RetryJobResponse"
+
+    /// A message whose fields all have their default.
+    public init() {}
+
+    /// A message with the given fields; the others have their default.
+    public init(job: ChanceryV1.Job? = nil, batches: UInt64 = 0) {
+      self.job = job
+      self.batches = batches
+    }
+
+    /// Decodes a message from its wire format.
+    ///
+    /// - Throws: ``ProtobufError`` naming the field and the reason.
+    public init(protobuf bytes: Span<UInt8>, limits: DecodeLimits) throws(ProtobufError) {
+      self = try Self.decode(bytes, limits: limits)
+    }
+
+    /// The message in wire format.
+    ///
+    /// - Throws: ``ProtobufError`` naming the field and the reason.
+    public func protobufBytes() throws(ProtobufError) -> [UInt8] {
+      try encode()
+    }
+  }
+}
+
+extension ChanceryV1 {
   /// The life of a job.
   public enum JobState: ProtobufEnum {
     /// Never sent.
@@ -391,9 +559,21 @@ extension ChanceryV1 {
     /// Describes method `Watch`.
     public static let watch = MethodDescriptor(
       service: serviceName, method: "Watch", shape: .serverStreaming, idempotency: .noSideEffects)
+    /// Describes method `Pause`.
+    public static let pause = MethodDescriptor(
+      service: serviceName, method: "Pause", shape: .unary, idempotency: .idempotent)
+    /// Describes method `Resume`.
+    public static let resume = MethodDescriptor(
+      service: serviceName, method: "Resume", shape: .unary, idempotency: .idempotent)
+    /// Describes method `Cancel`.
+    public static let cancel = MethodDescriptor(
+      service: serviceName, method: "Cancel", shape: .unary, idempotency: .idempotent)
+    /// Describes method `Retry`.
+    public static let retry = MethodDescriptor(
+      service: serviceName, method: "Retry", shape: .unary, idempotency: .idempotent)
 
     /// Describes all methods, in the order of the schema.
-    public static let methods: [MethodDescriptor] = [submit, get, list, watch]
+    public static let methods: [MethodDescriptor] = [submit, get, list, watch, pause, resume, cancel, retry]
 
     /// Signing jobs. Served by Coordinator.
     ///
@@ -429,6 +609,30 @@ extension ChanceryV1 {
       /// Errors, in order: INVALID_ARGUMENT (malformed job id, interval outside 100 ms to 60 s), NOT_FOUND.
       func watch(_ request: ChanceryV1.WatchJobRequest, replies: RPCWriter<ChanceryV1.Job>, context: ServerContext)
         async throws
+
+      /// Gives out no further batches of a job; those that are being signed are still stored. A job that is paused
+      /// stays so.
+      ///
+      /// Errors, in order: INVALID_ARGUMENT (malformed job id), NOT_FOUND, FAILED_PRECONDITION (the job has ended).
+      func pause(_ request: ChanceryV1.PauseJobRequest, context: ServerContext) async throws -> ChanceryV1.Job
+
+      /// Goes on with a job that was paused. A job that runs goes on as it does.
+      ///
+      /// Errors, in order: INVALID_ARGUMENT (malformed job id), NOT_FOUND, FAILED_PRECONDITION (the job has ended).
+      func resume(_ request: ChanceryV1.ResumeJobRequest, context: ServerContext) async throws -> ChanceryV1.Job
+
+      /// Ends a job for good. What is signed stays signed; results of batches that are being signed are refused. A job
+      /// that was cancelled stays so.
+      ///
+      /// Errors, in order: INVALID_ARGUMENT (malformed job id), NOT_FOUND, FAILED_PRECONDITION (the job is done).
+      func cancel(_ request: ChanceryV1.CancelJobRequest, context: ServerContext) async throws -> ChanceryV1.Job
+
+      /// Gives the batches of a job out again that failed, with fresh budgets; takes the job up if it was done. Records
+      /// that failed alone, in a batch that was signed, are not tried again: submit another job for them.
+      ///
+      /// Errors, in order: INVALID_ARGUMENT (malformed job id), NOT_FOUND, FAILED_PRECONDITION (the job was cancelled).
+      func retry(_ request: ChanceryV1.RetryJobRequest, context: ServerContext) async throws
+        -> ChanceryV1.RetryJobResponse
     }
 
     /// Signing jobs. Served by Coordinator.
@@ -488,6 +692,45 @@ extension ChanceryV1 {
       ) async throws -> Result {
         try await channel.serverStreaming(ChanceryV1.Jobs.watch, request, options: options, body)
       }
+
+      /// Gives out no further batches of a job; those that are being signed are still stored. A job that is paused
+      /// stays so.
+      ///
+      /// Errors, in order: INVALID_ARGUMENT (malformed job id), NOT_FOUND, FAILED_PRECONDITION (the job has ended).
+      public func pause(_ request: ChanceryV1.PauseJobRequest, options: CallOptions = CallOptions())
+        async throws(RPCError) -> ChanceryV1.Job
+      {
+        try await channel.unary(ChanceryV1.Jobs.pause, request, options: options)
+      }
+
+      /// Goes on with a job that was paused. A job that runs goes on as it does.
+      ///
+      /// Errors, in order: INVALID_ARGUMENT (malformed job id), NOT_FOUND, FAILED_PRECONDITION (the job has ended).
+      public func resume(_ request: ChanceryV1.ResumeJobRequest, options: CallOptions = CallOptions())
+        async throws(RPCError) -> ChanceryV1.Job
+      {
+        try await channel.unary(ChanceryV1.Jobs.resume, request, options: options)
+      }
+
+      /// Ends a job for good. What is signed stays signed; results of batches that are being signed are refused. A job
+      /// that was cancelled stays so.
+      ///
+      /// Errors, in order: INVALID_ARGUMENT (malformed job id), NOT_FOUND, FAILED_PRECONDITION (the job is done).
+      public func cancel(_ request: ChanceryV1.CancelJobRequest, options: CallOptions = CallOptions())
+        async throws(RPCError) -> ChanceryV1.Job
+      {
+        try await channel.unary(ChanceryV1.Jobs.cancel, request, options: options)
+      }
+
+      /// Gives the batches of a job out again that failed, with fresh budgets; takes the job up if it was done. Records
+      /// that failed alone, in a batch that was signed, are not tried again: submit another job for them.
+      ///
+      /// Errors, in order: INVALID_ARGUMENT (malformed job id), NOT_FOUND, FAILED_PRECONDITION (the job was cancelled).
+      public func retry(_ request: ChanceryV1.RetryJobRequest, options: CallOptions = CallOptions())
+        async throws(RPCError) -> ChanceryV1.RetryJobResponse
+      {
+        try await channel.unary(ChanceryV1.Jobs.retry, request, options: options)
+      }
     }
   }
 }
@@ -500,6 +743,10 @@ extension ChanceryV1.Jobs.Service {
       .unary(ChanceryV1.Jobs.get) { try await self.get($0, context: $1) },
       .unary(ChanceryV1.Jobs.list) { try await self.list($0, context: $1) },
       .serverStreaming(ChanceryV1.Jobs.watch) { try await self.watch($0, replies: $1, context: $2) },
+      .unary(ChanceryV1.Jobs.pause) { try await self.pause($0, context: $1) },
+      .unary(ChanceryV1.Jobs.resume) { try await self.resume($0, context: $1) },
+      .unary(ChanceryV1.Jobs.cancel) { try await self.cancel($0, context: $1) },
+      .unary(ChanceryV1.Jobs.retry) { try await self.retry($0, context: $1) },
     ]
   }
 }
@@ -686,5 +933,97 @@ extension ChanceryV1.WatchJobRequest: CMessageConvertible {
       message.pointee.job_id = try writer.string(self.jobID, "job_id")
     }
     message.pointee.interval_ms = self.intervalMs
+  }
+}
+
+extension ChanceryV1.PauseJobRequest: CMessageConvertible {
+  package static var descriptor: MessageDescriptor {
+    MessageDescriptor(chancery__v1__pause_job_request__descriptor_address())
+  }
+
+  package init(copying pointer: UnsafeRawPointer) {
+    let message = pointer.assumingMemoryBound(to: Chancery__V1__PauseJobRequest.self)
+    self.jobID = MessageReader.string(message.pointee.job_id)
+  }
+
+  package func fill(_ pointer: UnsafeMutableRawPointer, _ writer: MessageWriter) throws(ProtobufError) {
+    let message = pointer.assumingMemoryBound(to: Chancery__V1__PauseJobRequest.self)
+    if !self.jobID.isEmpty {
+      message.pointee.job_id = try writer.string(self.jobID, "job_id")
+    }
+  }
+}
+
+extension ChanceryV1.ResumeJobRequest: CMessageConvertible {
+  package static var descriptor: MessageDescriptor {
+    MessageDescriptor(chancery__v1__resume_job_request__descriptor_address())
+  }
+
+  package init(copying pointer: UnsafeRawPointer) {
+    let message = pointer.assumingMemoryBound(to: Chancery__V1__ResumeJobRequest.self)
+    self.jobID = MessageReader.string(message.pointee.job_id)
+  }
+
+  package func fill(_ pointer: UnsafeMutableRawPointer, _ writer: MessageWriter) throws(ProtobufError) {
+    let message = pointer.assumingMemoryBound(to: Chancery__V1__ResumeJobRequest.self)
+    if !self.jobID.isEmpty {
+      message.pointee.job_id = try writer.string(self.jobID, "job_id")
+    }
+  }
+}
+
+extension ChanceryV1.CancelJobRequest: CMessageConvertible {
+  package static var descriptor: MessageDescriptor {
+    MessageDescriptor(chancery__v1__cancel_job_request__descriptor_address())
+  }
+
+  package init(copying pointer: UnsafeRawPointer) {
+    let message = pointer.assumingMemoryBound(to: Chancery__V1__CancelJobRequest.self)
+    self.jobID = MessageReader.string(message.pointee.job_id)
+  }
+
+  package func fill(_ pointer: UnsafeMutableRawPointer, _ writer: MessageWriter) throws(ProtobufError) {
+    let message = pointer.assumingMemoryBound(to: Chancery__V1__CancelJobRequest.self)
+    if !self.jobID.isEmpty {
+      message.pointee.job_id = try writer.string(self.jobID, "job_id")
+    }
+  }
+}
+
+extension ChanceryV1.RetryJobRequest: CMessageConvertible {
+  package static var descriptor: MessageDescriptor {
+    MessageDescriptor(chancery__v1__retry_job_request__descriptor_address())
+  }
+
+  package init(copying pointer: UnsafeRawPointer) {
+    let message = pointer.assumingMemoryBound(to: Chancery__V1__RetryJobRequest.self)
+    self.jobID = MessageReader.string(message.pointee.job_id)
+  }
+
+  package func fill(_ pointer: UnsafeMutableRawPointer, _ writer: MessageWriter) throws(ProtobufError) {
+    let message = pointer.assumingMemoryBound(to: Chancery__V1__RetryJobRequest.self)
+    if !self.jobID.isEmpty {
+      message.pointee.job_id = try writer.string(self.jobID, "job_id")
+    }
+  }
+}
+
+extension ChanceryV1.RetryJobResponse: CMessageConvertible {
+  package static var descriptor: MessageDescriptor {
+    MessageDescriptor(chancery__v1__retry_job_response__descriptor_address())
+  }
+
+  package init(copying pointer: UnsafeRawPointer) {
+    let message = pointer.assumingMemoryBound(to: Chancery__V1__RetryJobResponse.self)
+    self.job = MessageReader.message(message.pointee.job)
+    self.batches = message.pointee.batches
+  }
+
+  package func fill(_ pointer: UnsafeMutableRawPointer, _ writer: MessageWriter) throws(ProtobufError) {
+    let message = pointer.assumingMemoryBound(to: Chancery__V1__RetryJobResponse.self)
+    if let value = self.job {
+      message.pointee.job = try writer.message(value, as: Chancery__V1__Job.self, "job")
+    }
+    message.pointee.batches = self.batches
   }
 }

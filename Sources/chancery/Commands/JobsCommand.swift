@@ -8,7 +8,9 @@ import Translation
 struct JobsCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "jobs", abstract: "Submit signing jobs and follow them.",
-    subcommands: [Submit.self, Get.self, List.self, Watch.self])
+    subcommands: [
+      Submit.self, Get.self, List.self, Watch.self, Pause.self, Resume.self, Cancel.self, Retry.self,
+    ])
 }
 
 /// What to sign and how: shared by `jobs submit`, `sign` and `demo`.
@@ -125,6 +127,79 @@ extension JobsCommand {
       output.print(JobRow(ended))
       try JobWatch.checkOutcome(ended)
     }
+  }
+}
+
+extension JobsCommand {
+  struct Pause: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Give out no further batches of a job.",
+      discussion: "Batches that are being signed are still stored. Example: chancery jobs pause 0190a3c2-…")
+
+    @OptionGroup var target: JobTarget
+
+    func run() async throws {
+      try await target.change { client, job, options in try await client.pause(.init(jobID: job), options: options) }
+    }
+  }
+
+  struct Resume: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Go on with a job that was paused.", discussion: "Example: chancery jobs resume 0190a3c2-…")
+
+    @OptionGroup var target: JobTarget
+
+    func run() async throws {
+      try await target.change { client, job, options in try await client.resume(.init(jobID: job), options: options) }
+    }
+  }
+
+  struct Cancel: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "End a job for good.",
+      discussion: "What is signed stays signed. Asks, unless --yes. Example: chancery jobs cancel 0190a3c2-… --yes")
+
+    @OptionGroup var target: JobTarget
+    @Flag(help: "Do not ask.") var yes = false
+
+    func run() async throws {
+      try Confirmation.ask("cancel job \(target.job)? What is not signed yet will not be", isGiven: yes)
+      try await target.change { client, job, options in try await client.cancel(.init(jobID: job), options: options) }
+    }
+  }
+
+  struct Retry: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Try the batches of a job again that failed.",
+      discussion: """
+        Records that failed alone are not tried again: submit another job for them. Example: chancery jobs retry 0190a3c2-…
+        """)
+
+    @OptionGroup var target: JobTarget
+
+    func run() async throws {
+      try await target.change { client, job, options in
+        let reply = try await client.retry(.init(jobID: job), options: options)
+        StandardError.write("\(reply.batches) batches are tried again\n")
+        return reply.job ?? ChanceryV1.Job()
+      }
+    }
+  }
+}
+
+/// The job that a command changes, and prints afterwards.
+struct JobTarget: ParsableArguments {
+  @Argument(help: "The job's id.") var job: String
+  @OptionGroup var connection: ConnectionOptions
+  @OptionGroup var output: OutputOptions
+
+  func change(
+    _ body: (ChanceryV1.Jobs.Client, String, CallOptions) async throws -> ChanceryV1.Job
+  ) async throws {
+    let changed = try await connection.with(.coordinator) { channel in
+      try await body(ChanceryV1.Jobs.Client(channel), job, connection.call)
+    }
+    output.print(JobRow(changed))
   }
 }
 

@@ -322,6 +322,231 @@ void   chancery__v1__watch_job_request__free_unpacked
   assert(message->base.descriptor == &chancery__v1__watch_job_request__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   chancery__v1__pause_job_request__init
+                     (Chancery__V1__PauseJobRequest         *message)
+{
+  static const Chancery__V1__PauseJobRequest init_value = CHANCERY__V1__PAUSE_JOB_REQUEST__INIT;
+  *message = init_value;
+}
+size_t chancery__v1__pause_job_request__get_packed_size
+                     (const Chancery__V1__PauseJobRequest *message)
+{
+  assert(message->base.descriptor == &chancery__v1__pause_job_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t chancery__v1__pause_job_request__pack
+                     (const Chancery__V1__PauseJobRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &chancery__v1__pause_job_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t chancery__v1__pause_job_request__pack_to_buffer
+                     (const Chancery__V1__PauseJobRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &chancery__v1__pause_job_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Chancery__V1__PauseJobRequest *
+       chancery__v1__pause_job_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Chancery__V1__PauseJobRequest *)
+     protobuf_c_message_unpack (&chancery__v1__pause_job_request__descriptor,
+                                allocator, len, data);
+}
+void   chancery__v1__pause_job_request__free_unpacked
+                     (Chancery__V1__PauseJobRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &chancery__v1__pause_job_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   chancery__v1__resume_job_request__init
+                     (Chancery__V1__ResumeJobRequest         *message)
+{
+  static const Chancery__V1__ResumeJobRequest init_value = CHANCERY__V1__RESUME_JOB_REQUEST__INIT;
+  *message = init_value;
+}
+size_t chancery__v1__resume_job_request__get_packed_size
+                     (const Chancery__V1__ResumeJobRequest *message)
+{
+  assert(message->base.descriptor == &chancery__v1__resume_job_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t chancery__v1__resume_job_request__pack
+                     (const Chancery__V1__ResumeJobRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &chancery__v1__resume_job_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t chancery__v1__resume_job_request__pack_to_buffer
+                     (const Chancery__V1__ResumeJobRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &chancery__v1__resume_job_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Chancery__V1__ResumeJobRequest *
+       chancery__v1__resume_job_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Chancery__V1__ResumeJobRequest *)
+     protobuf_c_message_unpack (&chancery__v1__resume_job_request__descriptor,
+                                allocator, len, data);
+}
+void   chancery__v1__resume_job_request__free_unpacked
+                     (Chancery__V1__ResumeJobRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &chancery__v1__resume_job_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   chancery__v1__cancel_job_request__init
+                     (Chancery__V1__CancelJobRequest         *message)
+{
+  static const Chancery__V1__CancelJobRequest init_value = CHANCERY__V1__CANCEL_JOB_REQUEST__INIT;
+  *message = init_value;
+}
+size_t chancery__v1__cancel_job_request__get_packed_size
+                     (const Chancery__V1__CancelJobRequest *message)
+{
+  assert(message->base.descriptor == &chancery__v1__cancel_job_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t chancery__v1__cancel_job_request__pack
+                     (const Chancery__V1__CancelJobRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &chancery__v1__cancel_job_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t chancery__v1__cancel_job_request__pack_to_buffer
+                     (const Chancery__V1__CancelJobRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &chancery__v1__cancel_job_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Chancery__V1__CancelJobRequest *
+       chancery__v1__cancel_job_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Chancery__V1__CancelJobRequest *)
+     protobuf_c_message_unpack (&chancery__v1__cancel_job_request__descriptor,
+                                allocator, len, data);
+}
+void   chancery__v1__cancel_job_request__free_unpacked
+                     (Chancery__V1__CancelJobRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &chancery__v1__cancel_job_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   chancery__v1__retry_job_request__init
+                     (Chancery__V1__RetryJobRequest         *message)
+{
+  static const Chancery__V1__RetryJobRequest init_value = CHANCERY__V1__RETRY_JOB_REQUEST__INIT;
+  *message = init_value;
+}
+size_t chancery__v1__retry_job_request__get_packed_size
+                     (const Chancery__V1__RetryJobRequest *message)
+{
+  assert(message->base.descriptor == &chancery__v1__retry_job_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t chancery__v1__retry_job_request__pack
+                     (const Chancery__V1__RetryJobRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &chancery__v1__retry_job_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t chancery__v1__retry_job_request__pack_to_buffer
+                     (const Chancery__V1__RetryJobRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &chancery__v1__retry_job_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Chancery__V1__RetryJobRequest *
+       chancery__v1__retry_job_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Chancery__V1__RetryJobRequest *)
+     protobuf_c_message_unpack (&chancery__v1__retry_job_request__descriptor,
+                                allocator, len, data);
+}
+void   chancery__v1__retry_job_request__free_unpacked
+                     (Chancery__V1__RetryJobRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &chancery__v1__retry_job_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   chancery__v1__retry_job_response__init
+                     (Chancery__V1__RetryJobResponse         *message)
+{
+  static const Chancery__V1__RetryJobResponse init_value = CHANCERY__V1__RETRY_JOB_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t chancery__v1__retry_job_response__get_packed_size
+                     (const Chancery__V1__RetryJobResponse *message)
+{
+  assert(message->base.descriptor == &chancery__v1__retry_job_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t chancery__v1__retry_job_response__pack
+                     (const Chancery__V1__RetryJobResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &chancery__v1__retry_job_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t chancery__v1__retry_job_response__pack_to_buffer
+                     (const Chancery__V1__RetryJobResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &chancery__v1__retry_job_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Chancery__V1__RetryJobResponse *
+       chancery__v1__retry_job_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Chancery__V1__RetryJobResponse *)
+     protobuf_c_message_unpack (&chancery__v1__retry_job_response__descriptor,
+                                allocator, len, data);
+}
+void   chancery__v1__retry_job_response__free_unpacked
+                     (Chancery__V1__RetryJobResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &chancery__v1__retry_job_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 static const ProtobufCFieldDescriptor chancery__v1__submit_job_request__field_descriptors[5] =
 {
   {
@@ -913,6 +1138,209 @@ const ProtobufCMessageDescriptor chancery__v1__watch_job_request__descriptor =
   (ProtobufCMessageInit) chancery__v1__watch_job_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
+static const ProtobufCFieldDescriptor chancery__v1__pause_job_request__field_descriptors[1] =
+{
+  {
+    "job_id",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Chancery__V1__PauseJobRequest, job_id),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned chancery__v1__pause_job_request__field_indices_by_name[] = {
+  0,   /* field[0] = job_id */
+};
+static const ProtobufCIntRange chancery__v1__pause_job_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor chancery__v1__pause_job_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "chancery.v1.PauseJobRequest",
+  "PauseJobRequest",
+  "Chancery__V1__PauseJobRequest",
+  "chancery.v1",
+  sizeof(Chancery__V1__PauseJobRequest),
+  1,
+  chancery__v1__pause_job_request__field_descriptors,
+  chancery__v1__pause_job_request__field_indices_by_name,
+  1,  chancery__v1__pause_job_request__number_ranges,
+  (ProtobufCMessageInit) chancery__v1__pause_job_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor chancery__v1__resume_job_request__field_descriptors[1] =
+{
+  {
+    "job_id",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Chancery__V1__ResumeJobRequest, job_id),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned chancery__v1__resume_job_request__field_indices_by_name[] = {
+  0,   /* field[0] = job_id */
+};
+static const ProtobufCIntRange chancery__v1__resume_job_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor chancery__v1__resume_job_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "chancery.v1.ResumeJobRequest",
+  "ResumeJobRequest",
+  "Chancery__V1__ResumeJobRequest",
+  "chancery.v1",
+  sizeof(Chancery__V1__ResumeJobRequest),
+  1,
+  chancery__v1__resume_job_request__field_descriptors,
+  chancery__v1__resume_job_request__field_indices_by_name,
+  1,  chancery__v1__resume_job_request__number_ranges,
+  (ProtobufCMessageInit) chancery__v1__resume_job_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor chancery__v1__cancel_job_request__field_descriptors[1] =
+{
+  {
+    "job_id",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Chancery__V1__CancelJobRequest, job_id),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned chancery__v1__cancel_job_request__field_indices_by_name[] = {
+  0,   /* field[0] = job_id */
+};
+static const ProtobufCIntRange chancery__v1__cancel_job_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor chancery__v1__cancel_job_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "chancery.v1.CancelJobRequest",
+  "CancelJobRequest",
+  "Chancery__V1__CancelJobRequest",
+  "chancery.v1",
+  sizeof(Chancery__V1__CancelJobRequest),
+  1,
+  chancery__v1__cancel_job_request__field_descriptors,
+  chancery__v1__cancel_job_request__field_indices_by_name,
+  1,  chancery__v1__cancel_job_request__number_ranges,
+  (ProtobufCMessageInit) chancery__v1__cancel_job_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor chancery__v1__retry_job_request__field_descriptors[1] =
+{
+  {
+    "job_id",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Chancery__V1__RetryJobRequest, job_id),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned chancery__v1__retry_job_request__field_indices_by_name[] = {
+  0,   /* field[0] = job_id */
+};
+static const ProtobufCIntRange chancery__v1__retry_job_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor chancery__v1__retry_job_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "chancery.v1.RetryJobRequest",
+  "RetryJobRequest",
+  "Chancery__V1__RetryJobRequest",
+  "chancery.v1",
+  sizeof(Chancery__V1__RetryJobRequest),
+  1,
+  chancery__v1__retry_job_request__field_descriptors,
+  chancery__v1__retry_job_request__field_indices_by_name,
+  1,  chancery__v1__retry_job_request__number_ranges,
+  (ProtobufCMessageInit) chancery__v1__retry_job_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor chancery__v1__retry_job_response__field_descriptors[2] =
+{
+  {
+    "job",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Chancery__V1__RetryJobResponse, job),
+    &chancery__v1__job__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "batches",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Chancery__V1__RetryJobResponse, batches),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned chancery__v1__retry_job_response__field_indices_by_name[] = {
+  1,   /* field[1] = batches */
+  0,   /* field[0] = job */
+};
+static const ProtobufCIntRange chancery__v1__retry_job_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor chancery__v1__retry_job_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "chancery.v1.RetryJobResponse",
+  "RetryJobResponse",
+  "Chancery__V1__RetryJobResponse",
+  "chancery.v1",
+  sizeof(Chancery__V1__RetryJobResponse),
+  2,
+  chancery__v1__retry_job_response__field_descriptors,
+  chancery__v1__retry_job_response__field_indices_by_name,
+  1,  chancery__v1__retry_job_response__number_ranges,
+  (ProtobufCMessageInit) chancery__v1__retry_job_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
 static const ProtobufCEnumValue chancery__v1__job_state__enum_values_by_number[5] =
 {
   { "JOB_STATE_UNSPECIFIED", "CHANCERY__V1__JOB_STATE__JOB_STATE_UNSPECIFIED", 0 },
@@ -947,16 +1375,24 @@ const ProtobufCEnumDescriptor chancery__v1__job_state__descriptor =
   chancery__v1__job_state__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCMethodDescriptor chancery__v1__jobs__method_descriptors[4] =
+static const ProtobufCMethodDescriptor chancery__v1__jobs__method_descriptors[8] =
 {
   { "Submit", &chancery__v1__submit_job_request__descriptor, &chancery__v1__job__descriptor },
   { "Get", &chancery__v1__get_job_request__descriptor, &chancery__v1__job__descriptor },
   { "List", &chancery__v1__list_jobs_request__descriptor, &chancery__v1__list_jobs_response__descriptor },
   { "Watch", &chancery__v1__watch_job_request__descriptor, &chancery__v1__job__descriptor },
+  { "Pause", &chancery__v1__pause_job_request__descriptor, &chancery__v1__job__descriptor },
+  { "Resume", &chancery__v1__resume_job_request__descriptor, &chancery__v1__job__descriptor },
+  { "Cancel", &chancery__v1__cancel_job_request__descriptor, &chancery__v1__job__descriptor },
+  { "Retry", &chancery__v1__retry_job_request__descriptor, &chancery__v1__retry_job_response__descriptor },
 };
 const unsigned chancery__v1__jobs__method_indices_by_name[] = {
+  6,        /* Cancel */
   1,        /* Get */
   2,        /* List */
+  4,        /* Pause */
+  5,        /* Resume */
+  7,        /* Retry */
   0,        /* Submit */
   3         /* Watch */
 };
@@ -967,7 +1403,7 @@ const ProtobufCServiceDescriptor chancery__v1__jobs__descriptor =
   "Jobs",
   "Chancery__V1__Jobs",
   "chancery.v1",
-  4,
+  8,
   chancery__v1__jobs__method_descriptors,
   chancery__v1__jobs__method_indices_by_name
 };
@@ -1002,6 +1438,38 @@ void chancery__v1__jobs__watch(ProtobufCService *service,
 {
   assert(service->descriptor == &chancery__v1__jobs__descriptor);
   service->invoke(service, 3, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void chancery__v1__jobs__pause(ProtobufCService *service,
+                               const Chancery__V1__PauseJobRequest *input,
+                               Chancery__V1__Job_Closure closure,
+                               void *closure_data)
+{
+  assert(service->descriptor == &chancery__v1__jobs__descriptor);
+  service->invoke(service, 4, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void chancery__v1__jobs__resume(ProtobufCService *service,
+                                const Chancery__V1__ResumeJobRequest *input,
+                                Chancery__V1__Job_Closure closure,
+                                void *closure_data)
+{
+  assert(service->descriptor == &chancery__v1__jobs__descriptor);
+  service->invoke(service, 5, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void chancery__v1__jobs__cancel(ProtobufCService *service,
+                                const Chancery__V1__CancelJobRequest *input,
+                                Chancery__V1__Job_Closure closure,
+                                void *closure_data)
+{
+  assert(service->descriptor == &chancery__v1__jobs__descriptor);
+  service->invoke(service, 6, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void chancery__v1__jobs__retry(ProtobufCService *service,
+                               const Chancery__V1__RetryJobRequest *input,
+                               Chancery__V1__RetryJobResponse_Closure closure,
+                               void *closure_data)
+{
+  assert(service->descriptor == &chancery__v1__jobs__descriptor);
+  service->invoke(service, 7, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void chancery__v1__jobs__init (Chancery__V1__Jobs_Service *service,
                                Chancery__V1__Jobs_ServiceDestroy destroy)

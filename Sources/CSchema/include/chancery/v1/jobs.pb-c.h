@@ -23,6 +23,11 @@ typedef struct Chancery__V1__GetJobRequest Chancery__V1__GetJobRequest;
 typedef struct Chancery__V1__ListJobsRequest Chancery__V1__ListJobsRequest;
 typedef struct Chancery__V1__ListJobsResponse Chancery__V1__ListJobsResponse;
 typedef struct Chancery__V1__WatchJobRequest Chancery__V1__WatchJobRequest;
+typedef struct Chancery__V1__PauseJobRequest Chancery__V1__PauseJobRequest;
+typedef struct Chancery__V1__ResumeJobRequest Chancery__V1__ResumeJobRequest;
+typedef struct Chancery__V1__CancelJobRequest Chancery__V1__CancelJobRequest;
+typedef struct Chancery__V1__RetryJobRequest Chancery__V1__RetryJobRequest;
+typedef struct Chancery__V1__RetryJobResponse Chancery__V1__RetryJobResponse;
 
 
 /* --- enums --- */
@@ -270,6 +275,90 @@ struct  Chancery__V1__WatchJobRequest
     , (char *)protobuf_c_empty_string, 0 }
 
 
+/*
+ * Which job to pause.
+ */
+struct  Chancery__V1__PauseJobRequest
+{
+  ProtobufCMessage base;
+  /*
+   * A UUID in text form.
+   */
+  char *job_id;
+};
+#define CHANCERY__V1__PAUSE_JOB_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&chancery__v1__pause_job_request__descriptor) \
+    , (char *)protobuf_c_empty_string }
+
+
+/*
+ * Which job goes on.
+ */
+struct  Chancery__V1__ResumeJobRequest
+{
+  ProtobufCMessage base;
+  /*
+   * A UUID in text form.
+   */
+  char *job_id;
+};
+#define CHANCERY__V1__RESUME_JOB_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&chancery__v1__resume_job_request__descriptor) \
+    , (char *)protobuf_c_empty_string }
+
+
+/*
+ * Which job to end.
+ */
+struct  Chancery__V1__CancelJobRequest
+{
+  ProtobufCMessage base;
+  /*
+   * A UUID in text form.
+   */
+  char *job_id;
+};
+#define CHANCERY__V1__CANCEL_JOB_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&chancery__v1__cancel_job_request__descriptor) \
+    , (char *)protobuf_c_empty_string }
+
+
+/*
+ * Whose failed batches to try again.
+ */
+struct  Chancery__V1__RetryJobRequest
+{
+  ProtobufCMessage base;
+  /*
+   * A UUID in text form.
+   */
+  char *job_id;
+};
+#define CHANCERY__V1__RETRY_JOB_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&chancery__v1__retry_job_request__descriptor) \
+    , (char *)protobuf_c_empty_string }
+
+
+/*
+ * What is tried again.
+ */
+struct  Chancery__V1__RetryJobResponse
+{
+  ProtobufCMessage base;
+  /*
+   * The job afterwards.
+   */
+  Chancery__V1__Job *job;
+  /*
+   * How many batches wait again that had failed.
+   */
+  uint64_t batches;
+};
+#define CHANCERY__V1__RETRY_JOB_RESPONSE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&chancery__v1__retry_job_response__descriptor) \
+    , NULL, 0 }
+
+
 /* Chancery__V1__SubmitJobRequest methods */
 void   chancery__v1__submit_job_request__init
                      (Chancery__V1__SubmitJobRequest         *message);
@@ -403,6 +492,101 @@ Chancery__V1__WatchJobRequest *
 void   chancery__v1__watch_job_request__free_unpacked
                      (Chancery__V1__WatchJobRequest *message,
                       ProtobufCAllocator *allocator);
+/* Chancery__V1__PauseJobRequest methods */
+void   chancery__v1__pause_job_request__init
+                     (Chancery__V1__PauseJobRequest         *message);
+size_t chancery__v1__pause_job_request__get_packed_size
+                     (const Chancery__V1__PauseJobRequest   *message);
+size_t chancery__v1__pause_job_request__pack
+                     (const Chancery__V1__PauseJobRequest   *message,
+                      uint8_t             *out);
+size_t chancery__v1__pause_job_request__pack_to_buffer
+                     (const Chancery__V1__PauseJobRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Chancery__V1__PauseJobRequest *
+       chancery__v1__pause_job_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   chancery__v1__pause_job_request__free_unpacked
+                     (Chancery__V1__PauseJobRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Chancery__V1__ResumeJobRequest methods */
+void   chancery__v1__resume_job_request__init
+                     (Chancery__V1__ResumeJobRequest         *message);
+size_t chancery__v1__resume_job_request__get_packed_size
+                     (const Chancery__V1__ResumeJobRequest   *message);
+size_t chancery__v1__resume_job_request__pack
+                     (const Chancery__V1__ResumeJobRequest   *message,
+                      uint8_t             *out);
+size_t chancery__v1__resume_job_request__pack_to_buffer
+                     (const Chancery__V1__ResumeJobRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Chancery__V1__ResumeJobRequest *
+       chancery__v1__resume_job_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   chancery__v1__resume_job_request__free_unpacked
+                     (Chancery__V1__ResumeJobRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Chancery__V1__CancelJobRequest methods */
+void   chancery__v1__cancel_job_request__init
+                     (Chancery__V1__CancelJobRequest         *message);
+size_t chancery__v1__cancel_job_request__get_packed_size
+                     (const Chancery__V1__CancelJobRequest   *message);
+size_t chancery__v1__cancel_job_request__pack
+                     (const Chancery__V1__CancelJobRequest   *message,
+                      uint8_t             *out);
+size_t chancery__v1__cancel_job_request__pack_to_buffer
+                     (const Chancery__V1__CancelJobRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Chancery__V1__CancelJobRequest *
+       chancery__v1__cancel_job_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   chancery__v1__cancel_job_request__free_unpacked
+                     (Chancery__V1__CancelJobRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Chancery__V1__RetryJobRequest methods */
+void   chancery__v1__retry_job_request__init
+                     (Chancery__V1__RetryJobRequest         *message);
+size_t chancery__v1__retry_job_request__get_packed_size
+                     (const Chancery__V1__RetryJobRequest   *message);
+size_t chancery__v1__retry_job_request__pack
+                     (const Chancery__V1__RetryJobRequest   *message,
+                      uint8_t             *out);
+size_t chancery__v1__retry_job_request__pack_to_buffer
+                     (const Chancery__V1__RetryJobRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Chancery__V1__RetryJobRequest *
+       chancery__v1__retry_job_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   chancery__v1__retry_job_request__free_unpacked
+                     (Chancery__V1__RetryJobRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Chancery__V1__RetryJobResponse methods */
+void   chancery__v1__retry_job_response__init
+                     (Chancery__V1__RetryJobResponse         *message);
+size_t chancery__v1__retry_job_response__get_packed_size
+                     (const Chancery__V1__RetryJobResponse   *message);
+size_t chancery__v1__retry_job_response__pack
+                     (const Chancery__V1__RetryJobResponse   *message,
+                      uint8_t             *out);
+size_t chancery__v1__retry_job_response__pack_to_buffer
+                     (const Chancery__V1__RetryJobResponse   *message,
+                      ProtobufCBuffer     *buffer);
+Chancery__V1__RetryJobResponse *
+       chancery__v1__retry_job_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   chancery__v1__retry_job_response__free_unpacked
+                     (Chancery__V1__RetryJobResponse *message,
+                      ProtobufCAllocator *allocator);
 /* --- per-message closures --- */
 
 typedef void (*Chancery__V1__SubmitJobRequest_Closure)
@@ -425,6 +609,21 @@ typedef void (*Chancery__V1__ListJobsResponse_Closure)
                   void *closure_data);
 typedef void (*Chancery__V1__WatchJobRequest_Closure)
                  (const Chancery__V1__WatchJobRequest *message,
+                  void *closure_data);
+typedef void (*Chancery__V1__PauseJobRequest_Closure)
+                 (const Chancery__V1__PauseJobRequest *message,
+                  void *closure_data);
+typedef void (*Chancery__V1__ResumeJobRequest_Closure)
+                 (const Chancery__V1__ResumeJobRequest *message,
+                  void *closure_data);
+typedef void (*Chancery__V1__CancelJobRequest_Closure)
+                 (const Chancery__V1__CancelJobRequest *message,
+                  void *closure_data);
+typedef void (*Chancery__V1__RetryJobRequest_Closure)
+                 (const Chancery__V1__RetryJobRequest *message,
+                  void *closure_data);
+typedef void (*Chancery__V1__RetryJobResponse_Closure)
+                 (const Chancery__V1__RetryJobResponse *message,
                   void *closure_data);
 
 /* --- services --- */
@@ -449,6 +648,22 @@ struct Chancery__V1__Jobs_Service
                 const Chancery__V1__WatchJobRequest *input,
                 Chancery__V1__Job_Closure closure,
                 void *closure_data);
+  void (*pause)(Chancery__V1__Jobs_Service *service,
+                const Chancery__V1__PauseJobRequest *input,
+                Chancery__V1__Job_Closure closure,
+                void *closure_data);
+  void (*resume)(Chancery__V1__Jobs_Service *service,
+                 const Chancery__V1__ResumeJobRequest *input,
+                 Chancery__V1__Job_Closure closure,
+                 void *closure_data);
+  void (*cancel)(Chancery__V1__Jobs_Service *service,
+                 const Chancery__V1__CancelJobRequest *input,
+                 Chancery__V1__Job_Closure closure,
+                 void *closure_data);
+  void (*retry)(Chancery__V1__Jobs_Service *service,
+                const Chancery__V1__RetryJobRequest *input,
+                Chancery__V1__RetryJobResponse_Closure closure,
+                void *closure_data);
 };
 typedef void (*Chancery__V1__Jobs_ServiceDestroy)(Chancery__V1__Jobs_Service *);
 void chancery__v1__jobs__init (Chancery__V1__Jobs_Service *service,
@@ -460,7 +675,11 @@ void chancery__v1__jobs__init (Chancery__V1__Jobs_Service *service,
       function_prefix__ ## submit,\
       function_prefix__ ## get,\
       function_prefix__ ## list,\
-      function_prefix__ ## watch  }
+      function_prefix__ ## watch,\
+      function_prefix__ ## pause,\
+      function_prefix__ ## resume,\
+      function_prefix__ ## cancel,\
+      function_prefix__ ## retry  }
 void chancery__v1__jobs__submit(ProtobufCService *service,
                                 const Chancery__V1__SubmitJobRequest *input,
                                 Chancery__V1__Job_Closure closure,
@@ -477,6 +696,22 @@ void chancery__v1__jobs__watch(ProtobufCService *service,
                                const Chancery__V1__WatchJobRequest *input,
                                Chancery__V1__Job_Closure closure,
                                void *closure_data);
+void chancery__v1__jobs__pause(ProtobufCService *service,
+                               const Chancery__V1__PauseJobRequest *input,
+                               Chancery__V1__Job_Closure closure,
+                               void *closure_data);
+void chancery__v1__jobs__resume(ProtobufCService *service,
+                                const Chancery__V1__ResumeJobRequest *input,
+                                Chancery__V1__Job_Closure closure,
+                                void *closure_data);
+void chancery__v1__jobs__cancel(ProtobufCService *service,
+                                const Chancery__V1__CancelJobRequest *input,
+                                Chancery__V1__Job_Closure closure,
+                                void *closure_data);
+void chancery__v1__jobs__retry(ProtobufCService *service,
+                               const Chancery__V1__RetryJobRequest *input,
+                               Chancery__V1__RetryJobResponse_Closure closure,
+                               void *closure_data);
 
 /* --- descriptors --- */
 
@@ -488,6 +723,11 @@ extern const ProtobufCMessageDescriptor chancery__v1__get_job_request__descripto
 extern const ProtobufCMessageDescriptor chancery__v1__list_jobs_request__descriptor;
 extern const ProtobufCMessageDescriptor chancery__v1__list_jobs_response__descriptor;
 extern const ProtobufCMessageDescriptor chancery__v1__watch_job_request__descriptor;
+extern const ProtobufCMessageDescriptor chancery__v1__pause_job_request__descriptor;
+extern const ProtobufCMessageDescriptor chancery__v1__resume_job_request__descriptor;
+extern const ProtobufCMessageDescriptor chancery__v1__cancel_job_request__descriptor;
+extern const ProtobufCMessageDescriptor chancery__v1__retry_job_request__descriptor;
+extern const ProtobufCMessageDescriptor chancery__v1__retry_job_response__descriptor;
 extern const ProtobufCServiceDescriptor chancery__v1__jobs__descriptor;
 
 PROTOBUF_C__END_DECLS
