@@ -26,7 +26,8 @@ let package = Package(
         "COpenSSL", "CoordinatorService", "DedicatedThreads", "Domain", "DynamicMessages", "KeyKeeperService",
         "LocalServers",
         "LoggerService", "PostgresDriver", "PostgresStorage", "RPC", "RPCMemory", "RPCTransport", "RedisDriver",
-        "RedisLeases", "Schema", "ServiceHost", "SignerService", "Signing", "Storage", "TimeAndChance", "Translation",
+        "RedisLeases", "Schema", "ServiceHost", "SignerService", "Signing", "Simulation", "Storage", "TimeAndChance",
+        "Translation",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: settings),
     .target(

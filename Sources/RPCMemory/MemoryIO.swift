@@ -15,16 +15,19 @@ final class MemoryIO: ConnectionIO {
     var hasWork = false
   }
 
+  /// Where handlers run; what moves bytes runs on the network's.
   let executor: any TaskExecutor
+  private let network: any TaskExecutor
   let peer: PeerInfo
   private let link: MemoryNetwork.Link
   private let clock: any ServiceClock
   private let fate: MemoryNetwork.FaultHook
   private let state = Mutex(State())
 
-  init(link: MemoryNetwork.Link, network: MemoryNetwork) {
+  init(link: MemoryNetwork.Link, network: MemoryNetwork, executor: (any TaskExecutor)? = nil) {
     self.link = link
-    executor = network.executor
+    self.executor = executor ?? network.executor
+    self.network = network.executor
     clock = network.clock
     fate = network.fate
     peer = PeerInfo(address: "memory:\(link.destination)", identity: link.destination)
@@ -77,7 +80,7 @@ extension MemoryIO {
       return !state.isPumping
     }
     guard mustStart else { return }
-    Task(executorPreference: executor) { await self.pump() }
+    Task(executorPreference: network) { await self.pump() }
   }
 
   /// Delivers until there is nothing to deliver or the other end does not read.
@@ -133,7 +136,7 @@ extension MemoryIO {
 
   private func setTimer(_ instant: ContinuousClock.Instant?) {
     let timer = instant.map { instant in
-      Task(executorPreference: executor) { [clock] in
+      Task(executorPreference: network) { [clock] in
         do {
           try await clock.sleep(until: instant, tolerance: nil)
         } catch {

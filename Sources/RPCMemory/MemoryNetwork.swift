@@ -51,9 +51,10 @@ public final class MemoryNetwork: Sendable {
     self.fate = fate
   }
 
-  /// Starts a server under `name`, which must be free: never used, or its server drained or stopped.
-  public func serve(_ router: RPCRouter, as name: String) -> MemoryServer {
-    let server = MemoryServer(name: name, router: router, network: self)
+  /// Starts a server under `name`, which must be free: never used, or its server drained or stopped. Its handlers run on
+  /// `executor`, if not on the network's.
+  public func serve(_ router: RPCRouter, as name: String, on executor: (any TaskExecutor)? = nil) -> MemoryServer {
+    let server = MemoryServer(name: name, router: router, network: self, executor: executor)
     let previous = servers.withLock { $0.updateValue(server, forKey: name) }
     precondition(previous == nil, "a server named \(name) is running")
     return server
@@ -94,8 +95,9 @@ struct MemoryConnector: ClientConnector {
     }
     let back = MemoryNetwork.Link(source: link.destination, destination: link.source)
     let near = MemoryIO(link: link, network: network)
-    let far = MemoryIO(link: back, network: network)
-    guard let served = network.server(named: link.destination)?.accept(far) else {
+    let server = network.server(named: link.destination)
+    let far = MemoryIO(link: back, network: network, executor: server?.executor)
+    guard let served = server?.accept(far) else {
       throw RPCError(.unavailable, "cannot connect to \(target): nothing listens there")
     }
     let connection = ClientConnection(io: near, clock: network.clock, limits: network.limits)

@@ -15,12 +15,14 @@ public final class MemoryServer: Sendable {
   public let name: String
   /// Opened when the server was drained or stopped, its connections are gone and its handlers have returned.
   public let ended = Latch()
+  let executor: (any TaskExecutor)?
   private let router: RPCRouter
   private let network: MemoryNetwork
   private let state = Mutex(State())
 
-  init(name: String, router: RPCRouter, network: MemoryNetwork) {
+  init(name: String, router: RPCRouter, network: MemoryNetwork, executor: (any TaskExecutor)?) {
     self.name = name
+    self.executor = executor
     self.router = router
     self.network = network
   }

@@ -7,6 +7,7 @@ public import RPCMemory
 import SignerService
 import Signing
 public import Storage
+import Synchronization
 public import Telemetry
 import TimeAndChance
 
@@ -38,68 +39,90 @@ public final class SimulatedCluster: Sendable {
   private let world: World
   private let shape: Shape
   private let observer: any Observer
-  private let cache: MemoryLeaseCache
+  /// What stands for Redis.
+  let cache: MemoryLeaseCache
   private let keyEncryptionKey: KeyEncryptionKey
+  private let made = Mutex<[SimulatedProcess]>([])
 
-  /// A cluster that does not run yet. `fate` decides about every delivery.
+  /// A cluster that does not run yet. `fate` decides about every delivery; with `sabotage` it breaks a promise.
   public init(
-    world: World, shape: Shape = Shape(), observer: any Observer = NoObserver(),
+    world: World, shape: Shape = Shape(), observer: any Observer = NoObserver(), sabotage: Sabotage? = nil,
     fate: @escaping MemoryNetwork.FaultHook = { _, _ in .deliver(after: .zero) }
   ) throws {
     self.world = world
     self.shape = shape
     self.observer = observer
-    database = MemoryDatabase(clock: world.clock, random: world.random, startedAt: Timestamp(rawValue: 0))
+    database = MemoryDatabase(
+      clock: world.clock, random: world.random, startedAt: Timestamp(rawValue: 0), sabotage: sabotage)
     network = MemoryNetwork(executor: world.executor, clock: world.clock, fate: fate)
-    cache = MemoryLeaseCache(clock: world.clock)
+    cache = MemoryLeaseCache(clock: world.clock, sabotage: sabotage)
     keyEncryptionKey = try KeyEncryptionKey(root: try SecretBytes(randomCount: KeyEncryptionKey.byteCount))
+    made.withLock { $0 = makeProcesses() }
   }
+
+  /// The coordinators, the KeyKeepers, the signers.
+  var processes: [SimulatedProcess] { made.withLock { $0 } }
 
   /// Runs all services while `body` runs, which gets channels to the first coordinator and the first KeyKeeper; then stops
   /// them at once. Must be called from a task of the world.
   public func run<Value: Sendable>(
     _ body: @escaping @Sendable (_ coordinator: any RPCChannel, _ keyKeeper: any RPCChannel) async throws -> Value
   ) async throws -> Value {
-    try await withThrowingTaskGroup(of: Value?.self) { group in
-      for index in 0..<shape.coordinators {
+    for process in processes { process.start() }
+    let result = await Task(executorPreference: world.executor) {
+      try await withThrowingTaskGroup(of: Value?.self) { group in
+        let coordinator = self.channel(from: "client", to: [Self.coordinator(0)])
+        let keyKeeper = self.channel(from: "client", to: [Self.keyKeeper(0)])
+        group.addTask { await Self.nothing(coordinator.run) }
+        group.addTask { await Self.nothing(keyKeeper.run) }
+        group.addTask { try await body(coordinator, keyKeeper) }
+        defer { group.cancelAll() }
+        while let ended = try await group.next() {
+          if let value = ended { return value }
+        }
+        preconditionFailure("the body is one of the tasks")
+      }
+    }.result
+    for process in processes { await process.end() }
+    return try result.get()
+  }
+
+  private func makeProcesses() -> [SimulatedProcess] {
+    let coordinators = (0..<shape.coordinators).map { index in
+      SimulatedProcess(Self.coordinator(index), world: world) { [unowned self] host in
         var options = CoordinatorOptions()
         options.timing = shape.timing
         let coordinator = Coordinator(
           store: database, clock: world.clock, random: world.random, observer: observer, options: options)
-        _ = network.serve(router(coordinator.services), as: Self.coordinator(index))
-        group.addTask { await Self.nothing(coordinator.run) }
+        host.serve(router(coordinator.services), on: network)
+        host.run(coordinator.run)
       }
-      for index in 0..<shape.keyKeepers {
+    }
+    let keyKeepers = (0..<shape.keyKeepers).map { index in
+      SimulatedProcess(Self.keyKeeper(index), world: world) { [unowned self] host in
         let keyKeeper = KeyKeeper(
           store: database, cache: cache, keyEncryptionKey: keyEncryptionKey, compute: InlineCompute(),
           clock: world.clock, random: world.random, observer: observer)
-        _ = network.serve(router(keyKeeper.services), as: Self.keyKeeper(index))
-        group.addTask { await Self.nothing(keyKeeper.run) }
+        host.serve(router(keyKeeper.services), on: network)
+        host.run(keyKeeper.run)
       }
-      for index in 0..<shape.signers {
-        let name = "signer-\(index + 1)"
+    }
+    let signers = (0..<shape.signers).map { index in
+      let name = Self.signer(index)
+      return SimulatedProcess(name, world: world) { [unowned self] host in
         let coordinators = (0..<shape.coordinators).map { channel(from: name, to: [Self.coordinator($0)]) }
         let keyKeeper = channel(from: name, to: (0..<shape.keyKeepers).map(Self.keyKeeper))
         var options = SignerOptions(name: name, threads: shape.threadsPerSigner)
         options.timing = shape.timing
-        let signer = try Signer(
+        // Only the system's randomness can fail here, and it does not.
+        let signer = try! Signer(
           coordinators: coordinators, keyKeeper: keyKeeper, compute: InlineCompute(), clock: world.clock,
           random: world.random, observer: observer, options: options)
-        for channel in coordinators + [keyKeeper] { group.addTask { await Self.nothing(channel.run) } }
-        group.addTask { await Self.nothing(signer.run) }
+        for channel in coordinators + [keyKeeper] { host.run(channel.run) }
+        host.run(signer.run)
       }
-
-      let coordinator = channel(from: "client", to: [Self.coordinator(0)])
-      let keyKeeper = channel(from: "client", to: [Self.keyKeeper(0)])
-      group.addTask { await Self.nothing(coordinator.run) }
-      group.addTask { await Self.nothing(keyKeeper.run) }
-      group.addTask { try await body(coordinator, keyKeeper) }
-      defer { group.cancelAll() }
-      while let ended = try await group.next() {
-        if let value = ended { return value }
-      }
-      preconditionFailure("the body is one of the tasks")
     }
+    return coordinators + keyKeepers + signers
   }
 
   private func router(_ services: [any RPCService]) -> RPCRouter {
@@ -116,6 +139,7 @@ public final class SimulatedCluster: Sendable {
 
   private static func coordinator(_ index: Int) -> String { "coordinator-\(index + 1)" }
   private static func keyKeeper(_ index: Int) -> String { "keykeeper-\(index + 1)" }
+  private static func signer(_ index: Int) -> String { "signer-\(index + 1)" }
 
   /// Background work gives no value.
   private static func nothing<Value>(_ work: () async -> Void) async -> Value? {

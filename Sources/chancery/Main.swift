@@ -23,7 +23,8 @@ struct Chancery: AsyncParsableCommand {
       CommandGroup(name: "Sign", subcommands: [SignCommand.self, JobsCommand.self]),
       CommandGroup(name: "Records and keys", subcommands: [RecordsCommand.self, KeysCommand.self]),
       CommandGroup(
-        name: "Prove", subcommands: [SignaturesCommand.self, VerifyCommand.self, AuditCommand.self]),
+        name: "Prove",
+        subcommands: [SignaturesCommand.self, VerifyCommand.self, AuditCommand.self, SimulateCommand.self]),
       CommandGroup(name: "Run", subcommands: [ServeCommand.self, DatabaseCommand.self, HealthCommand.self]),
       CommandGroup(
         name: "Call", subcommands: [CallCommand.self, ServicesCommand.self, DescribeCommand.self]),

@@ -34,8 +34,13 @@ struct LeaseTable: Sendable {
   /// Who was first in line, and when it asked itself or was first seen there.
   var head: (waiter: WaiterID, asked: Instant)?
   let limits: LeaseCacheLimits
+  /// Whether it is broken on purpose: see `Sabotage`.
+  let picksNewest: Bool
 
-  init(limits: LeaseCacheLimits) { self.limits = limits }
+  init(limits: LeaseCacheLimits, picksNewest: Bool = false) {
+    self.limits = limits
+    self.picksNewest = picksNewest
+  }
 
   mutating func nextDecision(_ generation: Int64) -> DecisionNumber {
     sequence += 1
@@ -63,7 +68,7 @@ struct LeaseTable: Sendable {
     let earlier = request.ticket.flatMap { (1...max(tickets, 1)).contains($0) ? $0 : nil }
     let ticket = place ?? earlier ?? tickets + 1
     let isFirst = line.first.map { ticket <= $0.score } ?? true
-    if isFirst, let next = free.first {
+    if isFirst, let next = picksNewest ? free.last : free.first {
       tickets = max(tickets, ticket)
       line.remove(request.waiter)
       return .picked(pick(next.member, rank: next.score, ticket, request, generation, at: now))

@@ -12,26 +12,28 @@ extension MemoryDatabase {
 extension MemoryState {
   fileprivate mutating func commit(_ result: SignedBatch, _ now: Moment) -> CommitOutcome {
     guard result.isWellFormed else { return .refused(.wrongRecords) }
-    if let outcome = commitState(of: result).outcome(of: result) { return outcome }
-    guard let job = jobs[result.batch.jobID], let key = keys[result.keyID],
+    if let outcome = commitState(of: result).outcome(of: result), sabotage?.ignores(outcome) != true { return outcome }
+    guard let job = jobs[result.batch.jobID], let key = keys[result.keyID], batch(result.batch) != nil,
       let index = sources.firstIndex(where: { $0.source.id == job.sourceID })
     else { preconditionFailure("\(result.batch) was found to be committable without its job, key or source") }
 
-    var inserted = 0
+    var signatures: [StoredSignature] = []
     var offset = 0
     for (row, id) in result.recordIDs.enumerated() {
       let size = Int(result.signatureSizes[row])
       defer { offset += size }
-      guard sources[index].signatures[id] == nil else { continue }
+      guard sources[index].signatures[id] == nil || sabotage == .blindCommit else { continue }
       let digest = row * SHA256Digest.byteCount..<(row + 1) * SHA256Digest.byteCount
-      sources[index].insert(
+      signatures.append(
         StoredSignature(
           recordID: RecordID(rawValue: id), jobID: job.id, batchSeq: result.batch.seq, keyID: key.id,
           epoch: result.epoch, algorithm: key.algorithm,
           signature: Array(result.signatures[offset..<offset + size]),
           payloadDigest: Array(result.payloadDigests[digest]), signedAt: now.time))
-      inserted += 1
     }
+    let inserted = signatures.count
+    spoil(&signatures, source: index, job: job.id)
+    for signature in signatures { sources[index].insert(signature) }
     let already = result.recordIDs.count - inserted
     jobs[job.id]?.end(result, inserted: inserted, already: already, tick: now.tick)
     return .committed(inserted: inserted, alreadySigned: already)

@@ -19,10 +19,13 @@ public final class MemoryDatabase: Sendable {
 
   /// An empty database with the source `records`.
   ///
-  /// `startedAt` is the wall-clock time at this moment; from then on it goes as `clock` does.
+  /// `startedAt` is the wall-clock time at this moment; from then on it goes as `clock` does. With `sabotage` it breaks a
+  /// promise.
   public init(
-    clock: any ServiceClock, random: any RandomSource, startedAt: Timestamp, policy: BatchPolicy = BatchPolicy()
+    clock: any ServiceClock, random: any RandomSource, startedAt: Timestamp, policy: BatchPolicy = BatchPolicy(),
+    sabotage: Sabotage? = nil
   ) {
+    state.withLock { $0.sabotage = sabotage }
     self.clock = clock
     self.random = random
     self.policy = policy

@@ -9,8 +9,11 @@ public final class MemoryLeaseCache: LeaseCache {
   private let limits: LeaseCacheLimits
   private let tables = Mutex<[SignatureAlgorithm: LeaseTable]>([:])
 
-  /// An empty cache, which must be rebuilt before it gives out keys.
-  public init(clock: any ServiceClock, limits: LeaseCacheLimits = LeaseCacheLimits()) {
+  private let sabotage: Sabotage?
+
+  /// An empty cache, which must be rebuilt before it gives out keys. With `sabotage` it may break a promise.
+  public init(clock: any ServiceClock, limits: LeaseCacheLimits = LeaseCacheLimits(), sabotage: Sabotage? = nil) {
+    self.sabotage = sabotage
     self.clock = clock
     self.limits = limits
   }
@@ -76,7 +79,9 @@ public final class MemoryLeaseCache: LeaseCache {
   private func change<Result: Sendable>(
     _ algorithm: SignatureAlgorithm, _ body: (inout LeaseTable) -> Result
   ) -> Result {
-    tables.withLock { body(&$0[algorithm, default: LeaseTable(limits: limits)]) }
+    tables.withLock {
+      body(&$0[algorithm, default: LeaseTable(limits: limits, picksNewest: sabotage == .mostRecentlyUsed)])
+    }
   }
 }
 

@@ -11,6 +11,8 @@ package struct MemoryState: Sendable {
   }
 
   var ticks: Int64 = 0
+  /// How it is broken on purpose.
+  var sabotage: Sabotage?
   package var sources: [MemorySource] = [.records]
   var lastRecordID: Int64 = 0
   var recordsByExternalID: [String: Int64] = [:]

@@ -8,6 +8,7 @@ struct ScoredSet<Score: Comparable & Sendable, Member: Comparable & Hashable & S
   var count: Int { order.count }
   var isEmpty: Bool { order.isEmpty }
   var first: (score: Score, member: Member)? { order.first }
+  var last: (score: Score, member: Member)? { order.last }
   var members: [Member] { order.map(\.member) }
 
   func score(of member: Member) -> Score? { scores[member] }
