@@ -19,6 +19,10 @@ public enum Fault: String, Sendable, Hashable, CaseIterable, Comparable {
   case resets
   /// Deliveries take long, so that they overtake each other between connections.
   case slowNetwork = "slow_network"
+  /// The database cannot be reached.
+  case databaseAway = "database_away"
+  /// Connections to the database are lost now and then, before a call is made or after.
+  case databaseUnsure = "database_unsure"
   /// A key is disabled while it may be in use, and enabled again.
   case keyDisabled = "key_disabled"
   /// The job is paused and goes on.

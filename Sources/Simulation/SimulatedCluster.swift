@@ -34,6 +34,8 @@ public final class SimulatedCluster: Sendable {
 
   /// Where everything is stored.
   public let database: MemoryDatabase
+  /// The same as the services reach it.
+  private let store: MemoryDatabase
   /// What everything is connected by.
   public let network: MemoryNetwork
   private let world: World
@@ -47,13 +49,15 @@ public final class SimulatedCluster: Sendable {
   /// A cluster that does not run yet. `fate` decides about every delivery; with `sabotage` it breaks a promise.
   public init(
     world: World, shape: Shape = Shape(), observer: any Observer = NoObserver(), sabotage: Sabotage? = nil,
-    fate: @escaping MemoryNetwork.FaultHook = { _, _ in .deliver(after: .zero) }
+    fate: @escaping MemoryNetwork.FaultHook = { _, _ in .deliver(after: .zero) },
+    storeFate: @escaping @Sendable () -> StoreFate = { .made }
   ) throws {
     self.world = world
     self.shape = shape
     self.observer = observer
     database = MemoryDatabase(
       clock: world.clock, random: world.random, startedAt: Timestamp(rawValue: 0), sabotage: sabotage)
+    store = database.faulty(storeFate)
     network = MemoryNetwork(executor: world.executor, clock: world.clock, fate: fate)
     cache = MemoryLeaseCache(clock: world.clock, sabotage: sabotage)
     keyEncryptionKey = try KeyEncryptionKey(root: try SecretBytes(randomCount: KeyEncryptionKey.byteCount))
@@ -93,7 +97,7 @@ public final class SimulatedCluster: Sendable {
         var options = CoordinatorOptions()
         options.timing = shape.timing
         let coordinator = Coordinator(
-          store: database, clock: world.clock, random: world.random, observer: observer, options: options)
+          store: store, clock: world.clock, random: world.random, observer: observer, options: options)
         host.serve(router(coordinator.services), on: network)
         host.run(coordinator.run)
       }
@@ -101,7 +105,7 @@ public final class SimulatedCluster: Sendable {
     let keyKeepers = (0..<shape.keyKeepers).map { index in
       SimulatedProcess(Self.keyKeeper(index), world: world) { [unowned self] host in
         let keyKeeper = KeyKeeper(
-          store: database, cache: cache, keyEncryptionKey: keyEncryptionKey, compute: InlineCompute(),
+          store: store, cache: cache, keyEncryptionKey: keyEncryptionKey, compute: InlineCompute(),
           clock: world.clock, random: world.random, observer: observer)
         host.serve(router(keyKeeper.services), on: network)
         host.run(keyKeeper.run)

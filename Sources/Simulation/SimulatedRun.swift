@@ -61,11 +61,14 @@ public struct SimulatedRun: Sendable {
     let world = World(seed: seed)
     let chronicle = Chronicle(clock: world.clock)
     let network = FaultyNetwork(clock: world.clock, random: world.random) { chronicle.add($0) }
+    let database = FaultyDatabase(random: world.random) { chronicle.add($0) }
     var outcome = Outcome(seed: seed)
     do {
       let cluster = try SimulatedCluster(
-        world: world, shape: size.shape, observer: chronicle, sabotage: sabotage, fate: network.fate)
-      let storm = Storm(cluster: cluster, network: network, world: world, chronicle: chronicle, size: size)
+        world: world, shape: size.shape, observer: chronicle, sabotage: sabotage, fate: network.fate,
+        storeFate: database.fate)
+      let storm = Storm(
+        cluster: cluster, network: network, database: database, world: world, chronicle: chronicle, size: size)
       do {
         outcome.violations = try world.run(timeLimit: size.faultTime + size.healingTime + .seconds(600)) {
           try await cluster.run { coordinator, keyKeeper in try await storm.play(coordinator, keyKeeper) }

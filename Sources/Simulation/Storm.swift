@@ -11,6 +11,7 @@ import Translation
 final class Storm: Sendable {
   private let cluster: SimulatedCluster
   private let network: FaultyNetwork
+  private let database: FaultyDatabase
   private let world: World
   private let chronicle: Chronicle
   private let size: SimulatedRun.Size
@@ -20,10 +21,12 @@ final class Storm: Sendable {
   private let seen = Mutex<[RecordID: [UInt8]]>([:])
 
   init(
-    cluster: SimulatedCluster, network: FaultyNetwork, world: World, chronicle: Chronicle, size: SimulatedRun.Size
+    cluster: SimulatedCluster, network: FaultyNetwork, database: FaultyDatabase, world: World, chronicle: Chronicle,
+    size: SimulatedRun.Size
   ) {
     self.cluster = cluster
     self.network = network
+    self.database = database
     self.world = world
     self.chronicle = chronicle
     self.size = size
@@ -112,6 +115,18 @@ final class Storm: Sendable {
       try await world.clock.sleep(for: random.duration(from: .milliseconds(500), to: .seconds(10)))
       network.slow(to: .milliseconds(300))
       hit()
+    case .databaseAway:
+      let before = database.hits
+      database.setAway(true)
+      try await world.clock.sleep(for: random.duration(from: .milliseconds(200), to: .seconds(12)))
+      database.setAway(false)
+      hit(database.hits - before)
+    case .databaseUnsure:
+      let before = database.hits
+      database.lose(oneOf: 2 + random.next(below: 20))
+      try await world.clock.sleep(for: random.duration(from: .milliseconds(500), to: .seconds(10)))
+      database.lose(oneOf: 0)
+      hit(database.hits - before)
     case .keyDisabled:
       let key = KeyID(rawValue: Int64(1 + random.next(below: size.keys)))
       guard (try? await cluster.database.setState(key, to: .disabled)) != nil else { return }
@@ -150,6 +165,7 @@ final class Storm: Sendable {
 
   private func calm() async {
     network.heal()
+    database.heal()
     for process in cluster.processes { process.resume() }
     chronicle.add("calm")
   }

@@ -3,7 +3,7 @@ import Domain
 extension MemoryDatabase {
   /// See `AuditStore`.
   public func audit() async throws(StorageError) -> AuditReport {
-    try step { state, now throws(StorageError) in
+    try look { state, now throws(StorageError) in
       AuditReport(findings: [
         try state.auditNothingLost(), state.auditSignedOnce(), state.auditKeyExclusive(), state.auditOneKeyPerBatch(),
         state.auditLeastRecentlyUsed(at: now.instant), state.auditCounts(),

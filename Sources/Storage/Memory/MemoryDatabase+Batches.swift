@@ -39,7 +39,7 @@ extension MemoryDatabase {
 
   /// See `JobStore`.
   public func batchesClaimed(by coordinator: CoordinatorID) async throws(StorageError) -> [BatchAttempt] {
-    try step { state, _ throws(StorageError) in
+    try look { state, _ throws(StorageError) in
       state.leasedBatches { $0 == coordinator }
     }
   }

@@ -11,7 +11,7 @@ extension MemoryDatabase {
 
   /// See `EventStore`.
   public func newestEvents(limit: Int) async throws(StorageError) -> [StoredEvent] {
-    try step { state, _ throws(StorageError) in
+    try look { state, _ throws(StorageError) in
       state.events.suffix(min(limit, Self.maximumEvents)).reversed()
     }
   }

@@ -25,12 +25,12 @@ extension MemoryDatabase {
 
   /// See `JobStore`.
   public func job(_ id: JobID) async throws(StorageError) -> Job? {
-    try step { state, _ throws(StorageError) in state.jobs[id]?.snapshot }
+    try look { state, _ throws(StorageError) in state.jobs[id]?.snapshot }
   }
 
   /// See `JobStore`.
   public func jobs(limit: Int, before: JobCursor?) async throws(StorageError) -> [Job] {
-    try step { state, _ throws(StorageError) in
+    try look { state, _ throws(StorageError) in
       let newestFirst = state.jobs.values.sorted { ($0.createdAt, $0.id) > ($1.createdAt, $1.id) }
       let older = newestFirst.filter { job in
         before.map { (job.createdAt, job.id) < ($0.createdAt, $0.id) } ?? true

@@ -31,14 +31,14 @@ extension MemoryDatabase {
 
   /// See `KeyStore`.
   public func key(_ id: KeyID) async throws(StorageError) -> Key? {
-    try step { state, now throws(StorageError) in state.keys[id]?.snapshot(at: now.instant) }
+    try look { state, now throws(StorageError) in state.keys[id]?.snapshot(at: now.instant) }
   }
 
   /// See `KeyStore`.
   public func keys(
     algorithm: SignatureAlgorithm?, after: KeyID?, limit: Int
   ) async throws(StorageError) -> [Key] {
-    try step { state, now throws(StorageError) in
+    try look { state, now throws(StorageError) in
       let start = after.map { after in state.keyIDs.lowerBound { $0 <= after } } ?? 0
       var page: [Key] = []
       for id in state.keyIDs[start...] {
@@ -52,14 +52,14 @@ extension MemoryDatabase {
 
   /// See `KeyStore`.
   public func activeKeyCount(_ algorithm: SignatureAlgorithm) async throws(StorageError) -> Int {
-    try step { state, _ throws(StorageError) in
+    try look { state, _ throws(StorageError) in
       state.keys.values.count { $0.state == .active && $0.algorithm == algorithm }
     }
   }
 
   /// See `KeyStore`.
   public func wrappedPrivateKey(_ id: KeyID) async throws(StorageError) -> [UInt8] {
-    try step { state, _ throws(StorageError) in
+    try look { state, _ throws(StorageError) in
       guard let key = state.keys[id] else { throw .unknownKey(id) }
       return key.wrappedPrivateKey
     }

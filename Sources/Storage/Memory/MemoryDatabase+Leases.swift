@@ -83,7 +83,7 @@ extension MemoryDatabase {
 
   /// See `KeyStore`.
   public func leaseStates(_ ids: [KeyID]) async throws(StorageError) -> [LeasedKeyState] {
-    try step { state, now throws(StorageError) in
+    try look { state, now throws(StorageError) in
       ids.compactMap { state.keys[$0]?.leasedState(at: now.instant) }
     }
   }

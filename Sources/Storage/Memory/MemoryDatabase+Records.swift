@@ -10,7 +10,7 @@ extension MemoryDatabase {
 
   /// See `RecordStore`.
   public func record(_ name: RecordName, source: Source) async throws(StorageError) -> Record? {
-    try step { state, _ throws(StorageError) in
+    try look { state, _ throws(StorageError) in
       let rows = try state.source(source.id)
       guard let id = state.recordID(name, of: source), let row = rows.row(id) else { return nil }
       return Record(
@@ -22,7 +22,7 @@ extension MemoryDatabase {
   public func status(
     _ name: RecordName, source: Source, job: JobID?
   ) async throws(StorageError) -> RecordStatus? {
-    try step { state, _ throws(StorageError) in
+    try look { state, _ throws(StorageError) in
       let rows = try state.source(source.id)
       guard let id = state.recordID(name, of: source) else { return nil }
       let signature = rows.signatures[id]
@@ -35,19 +35,19 @@ extension MemoryDatabase {
 
   /// See `RecordStore`.
   public func source(named name: String) async throws(StorageError) -> Source? {
-    try step { state, _ throws(StorageError) in state.sources.first { $0.source.name == name }?.source }
+    try look { state, _ throws(StorageError) in state.sources.first { $0.source.name == name }?.source }
   }
 
   /// See `RecordStore`.
   public func sources() async throws(StorageError) -> [Source] {
-    try step { state, _ throws(StorageError) in state.sources.map(\.source).sorted { $0.name < $1.name } }
+    try look { state, _ throws(StorageError) in state.sources.map(\.source).sorted { $0.name < $1.name } }
   }
 
   /// See `RecordStore`.
   public func payloads(
     of batch: ClaimedBatch, after: RecordID?, maximumBytes: Int
   ) async throws(StorageError) -> PayloadPage {
-    try step { state, _ throws(StorageError) in
+    try look { state, _ throws(StorageError) in
       let rows = try state.source(batch.source.id)
       var page = PayloadPage()
       for row in rows.rows(in: batch.firstID.rawValue...batch.lastID.rawValue) {
@@ -65,7 +65,7 @@ extension MemoryDatabase {
   public func signatures(
     _ query: SignatureQuery, after: RecordID?, maximumBytes: Int
   ) async throws(StorageError) -> [StoredSignature] {
-    try step { state, _ throws(StorageError) in
+    try look { state, _ throws(StorageError) in
       let index = try state.sourceIndex(query.source.id)
       var page: [StoredSignature] = []
       var bytes = 0
