@@ -121,15 +121,24 @@ extension Duration {
 }
 
 enum BatchStatements {
-  // Locked rows are another's: it takes them. The few batches that wait in paused jobs, or for a signer of their algorithm,
-  // are stepped over: a join with the jobs could be planned to sort all batches that wait.
+  // Locked rows are another's: it takes them. Of the jobs of one priority, the one goes first that has the fewest batches out;
+  // each job's own are read from the index in their order, and no more of them than are wanted.
   static let claim = PostgresStatement(
     """
     WITH q AS MATERIALIZED (
-      SELECT b.job_id, b.seq FROM chancery.batches b
-      WHERE b.is_open AND b.state = 'pending' AND b.not_before <= clock_timestamp()
-        AND (SELECT j.state = 'running' AND j.algorithm = ANY ($4::int[]) FROM chancery.jobs j WHERE j.id = b.job_id)
-      ORDER BY b.priority DESC, b.job_number, b.seq LIMIT $3::bigint FOR UPDATE SKIP LOCKED),
+      SELECT w.job_id, w.seq, j.leased + row_number() OVER (PARTITION BY j.number ORDER BY w.seq) AS turn
+      FROM (
+        SELECT j.number, j.priority, (
+            SELECT count(*) FROM chancery.batches b
+            WHERE b.is_open AND b.state = 'leased' AND b.priority = j.priority AND b.job_number = j.number) AS leased
+        FROM chancery.jobs j WHERE j.state = 'running' AND j.algorithm = ANY ($4::int[])) j
+      CROSS JOIN LATERAL (
+        SELECT b.job_id, b.seq FROM chancery.batches b
+        WHERE b.is_open AND b.state = 'pending' AND b.priority = j.priority AND b.job_number = j.number
+          AND b.not_before <= clock_timestamp()
+        ORDER BY b.seq LIMIT $3::bigint FOR UPDATE SKIP LOCKED) w
+      ORDER BY j.priority DESC, turn, j.number
+      LIMIT $3::bigint),
     t AS (
       UPDATE chancery.batches b
       SET state = 'leased', attempt = b.attempt + 1, coordinator = $1::uuid, claim_id = $2::uuid,
@@ -138,8 +147,9 @@ enum BatchStatements {
       RETURNING b.job_id, b.seq, b.attempt, b.first_id, b.last_id, b.count, b.priority, b.job_number)
     SELECT t.job_id, t.seq, t.attempt, j.algorithm, t.first_id, t.last_id, t.count, j.wal_position, j.wal_timeline,
       \(SourceStatements.columns)
-    FROM t JOIN chancery.jobs j ON j.id = t.job_id JOIN chancery.sources s ON s.id = j.source_id
-    ORDER BY t.priority DESC, t.job_number, t.seq
+    FROM t JOIN q ON q.job_id = t.job_id AND q.seq = t.seq
+    JOIN chancery.jobs j ON j.id = t.job_id JOIN chancery.sources s ON s.id = j.source_id
+    ORDER BY t.priority DESC, q.turn, t.job_number
     """)
 
   static let claimed = PostgresStatement(

@@ -31,8 +31,8 @@ public protocol JobStore: Sendable {
   /// ids at a time, in one transaction each. Returns how many batches were planned.
   func plan(target: Int) async throws(StorageError) -> Int
 
-  /// Takes up to `limit` waiting batches of jobs that sign with one of `algorithms` for `coordinator`, by priority, then
-  /// age. `claim` is fresh for each call.
+  /// Takes up to `limit` waiting batches of jobs that sign with one of `algorithms` for `coordinator`: by priority, then so
+  /// that jobs have equally many out, then by age. `claim` is fresh for each call.
   func claim(
     _ algorithms: Set<SignatureAlgorithm>, coordinator: CoordinatorID, claim: ClaimID, limit: Int
   ) async throws(StorageError) -> [ClaimedBatch]

@@ -106,14 +106,31 @@ extension ConformanceCase {
   ]
 
   static let claims = [
-    ConformanceCase("batches are given out by priority, then by the age of the job, then in order") {
+    ConformanceCase("batches are given out by priority, and in turns to jobs of one priority, in order") {
       scene async throws in
       try await scene.putRecords(4)
       let old = try await scene.plannedJob(priority: 0)
       let young = try await scene.plannedJob(priority: 0)
       let urgent = try await scene.plannedJob(priority: 5)
       let order = try await scene.claim(10).map { "\($0.batch.jobID) \($0.batch.seq)" }
-      #expect(order == [urgent, old, young].flatMap { job in ["\(job.id) 0", "\(job.id) 1"] })
+      #expect(
+        order == [(urgent, 0), (urgent, 1), (old, 0), (young, 0), (old, 1), (young, 1)].map { "\($0.id) \($1)" })
+    },
+
+    ConformanceCase("jobs of one priority have equally many batches out") { scene async throws in
+      try await scene.putRecords(20)
+      let old = try await scene.plannedJob(size: 1)
+      let claimed = try await scene.claim(4)
+      #expect(claimed.allSatisfy { $0.batch.jobID == old.id })
+      let young = try await scene.plannedJob(size: 1)
+      // The young one catches up, one batch at a time; then they take turns.
+      var turns: [JobID] = []
+      for _ in 1...8 { turns += try await scene.claim(1).map(\.batch.jobID) }
+      #expect(turns == [young, young, young, young, old, young, old, young].map(\.id))
+      // What comes back makes room for its job.
+      let returned = claimed.prefix(2).map { ReturnedBatch(batch: $0.batch, cause: .drained) }
+      #expect(try await scene.store.giveBack(returned) == 2)
+      #expect(try await scene.claim(2).map(\.batch.jobID) == [old.id, old.id])
     },
 
     ConformanceCase("no more are given out than asked for, and each once") { scene async throws in

@@ -19,21 +19,21 @@ extension MemoryDatabase {
     _ algorithms: Set<SignatureAlgorithm>, coordinator: CoordinatorID, claim: ClaimID, limit: Int
   ) async throws(StorageError) -> [ClaimedBatch] {
     try step { state, now throws(StorageError) in
-      var claimed: [ClaimedBatch] = []
-      for id in state.jobsByRank {
-        guard claimed.count < limit else { break }
-        guard var job = state.jobs[id], job.state == .running, algorithms.contains(job.algorithm) else { continue }
-        let source = try state.source(job.sourceID).source
-        for index in job.openBatches() where job.batches[index].isWaiting(at: now.instant) {
-          guard claimed.count < limit else { break }
-          job.batches[index].state = .leased
-          job.batches[index].attempt += 1
-          job.batches[index].coordinator = coordinator
-          claimed.append(job.claimed(index, of: source))
+      var waiting: [(rank: (Int, Int, Int), id: JobID, index: Int)] = []
+      for (age, id) in state.jobsByRank.enumerated() {
+        guard let job = state.jobs[id], job.state == .running, algorithms.contains(job.algorithm) else { continue }
+        let open = state.jobs[id]!.openBatches()
+        let leased = open.count { job.batches[$0].state == .leased }
+        for (place, index) in open.filter({ job.batches[$0].isWaiting(at: now.instant) }).prefix(limit).enumerated() {
+          waiting.append(((-job.priority.rawValue, leased + place, age), id, index))
         }
-        state.jobs[id] = job
       }
-      return claimed
+      waiting.sort { $0.rank < $1.rank }
+      return try waiting.prefix(limit).map { next throws(StorageError) in
+        state.jobs[next.id]!.lease(next.index, to: coordinator)
+        let job = state.jobs[next.id]!
+        return job.claimed(next.index, of: try state.source(job.sourceID).source)
+      }
     }
   }
 
@@ -105,6 +105,12 @@ extension MemoryJob {
       nextID = isLast ? nil : window.last.map { $0.id + 1 }
     }
     return planned
+  }
+
+  fileprivate mutating func lease(_ index: Int, to coordinator: CoordinatorID) {
+    batches[index].state = .leased
+    batches[index].attempt += 1
+    batches[index].coordinator = coordinator
   }
 
   fileprivate func claimed(_ index: Int, of source: Source) -> ClaimedBatch {
