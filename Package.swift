@@ -23,17 +23,26 @@ let package = Package(
     .executableTarget(
       name: "chancery",
       dependencies: [
-        "COpenSSL", "CoordinatorService", "DedicatedThreads", "Domain", "DynamicMessages", "KeyKeeperService",
-        "LocalServers",
-        "LoggerService", "PostgresDriver", "PostgresStorage", "RPC", "RPCMemory", "RPCTransport", "RedisDriver",
+        "COpenSSL", "CoordinatorService", "DedicatedThreads", "Domain", "DynamicMessages", "Failpoints",
+        "FaultyNetworking",
+        "KeyKeeperService", "LocalServers", "LoggerService", "PostgresDriver", "PostgresStorage", "RPC", "RPCMemory",
+        "RPCTransport", "RedisDriver",
         "RedisLeases", "Schema", "ServiceHost", "SignerService", "Signing", "Simulation", "Storage", "TimeAndChance",
         "Translation",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
       ], swiftSettings: settings),
+    .target(name: "Failpoints", swiftSettings: settings),
+    .target(
+      name: "FaultyNetworking",
+      dependencies: [
+        .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
+      ],
+      swiftSettings: settings),
     .target(
       name: "LoggerService",
       dependencies: [
-        "Domain", "RPC", "Schema", "Storage", "Telemetry", "TimeAndChance",
+        "Domain", "Failpoints", "RPC", "Schema", "Storage", "Telemetry", "TimeAndChance",
         .product(name: "DequeModule", package: "swift-collections"),
       ], swiftSettings: settings),
     .target(
@@ -85,13 +94,14 @@ let package = Package(
     .target(
       name: "KeyKeeperService",
       dependencies: [
-        "Translation", "Schema", "RPC", "Domain", "Storage", "Signing", "DedicatedThreads", "TimeAndChance",
-        "Telemetry",
+        "Translation", "Schema", "RPC", "Domain", "Failpoints", "Storage", "Signing", "DedicatedThreads",
+        "TimeAndChance", "Telemetry",
       ], swiftSettings: settings),
     .target(
       name: "SignerService",
       dependencies: [
-        "Translation", "Schema", "RPC", "Domain", "Signing", "DedicatedThreads", "TimeAndChance", "Telemetry",
+        "Translation", "Schema", "RPC", "Domain", "Failpoints", "Signing", "DedicatedThreads", "TimeAndChance",
+        "Telemetry",
       ], swiftSettings: settings),
     .target(
       name: "Simulation",
@@ -104,7 +114,7 @@ let package = Package(
     .target(
       name: "CoordinatorService",
       dependencies: [
-        "Translation", "Schema", "RPC", "Domain", "Storage", "TimeAndChance", "Telemetry",
+        "Translation", "Schema", "RPC", "Domain", "Failpoints", "Storage", "TimeAndChance", "Telemetry",
         .product(name: "DequeModule", package: "swift-collections"),
       ], swiftSettings: settings),
     // The test schema: generated as the shipped one is, but never shipped.
@@ -146,7 +156,17 @@ let package = Package(
     .testTarget(name: "DomainTests", dependencies: ["Domain"], swiftSettings: settings),
     .testTarget(name: "TimeAndChanceTests", dependencies: ["TestWorld", "TimeAndChance"], swiftSettings: settings),
     .testTarget(
-      name: "CoordinatorServiceTests", dependencies: ["CoordinatorService", "Domain"], swiftSettings: settings),
+      name: "CoordinatorServiceTests",
+      dependencies: [
+        "CoordinatorService", "Domain", "RPC", "RPCMemory", "Schema", "Simulation", "Storage", "Telemetry",
+        "TimeAndChance",
+      ], swiftSettings: settings),
+    .testTarget(
+      name: "SignerServiceTests",
+      dependencies: [
+        "DedicatedThreads", "Domain", "KeyKeeperService", "RPC", "RPCMemory", "Schema", "SignerService", "Signing",
+        "Simulation", "Storage", "Telemetry", "TimeAndChance", "Translation",
+      ], swiftSettings: settings),
     .testTarget(
       name: "SimulationTests",
       dependencies: [
@@ -155,6 +175,13 @@ let package = Package(
     .testTarget(
       name: "EndToEndTests", dependencies: ["LocalServers", "chancery"], path: "Tests/EndToEndTests",
       swiftSettings: settings),
+    .testTarget(
+      name: "FaultyNetworkingTests",
+      dependencies: [
+        "FaultyNetworking", .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+      ], swiftSettings: settings),
+    .testTarget(name: "FailpointTests", dependencies: ["Failpoints"], swiftSettings: settings),
     // What libFuzzer runs: see Tests/Fuzzing/fuzz.
     .target(
       name: "Fuzzing",

@@ -1,5 +1,6 @@
 import DequeModule
 import Domain
+import Failpoints
 import Storage
 import Synchronization
 import Telemetry
@@ -81,8 +82,10 @@ final class CommitQueue: Sendable {
     var attempt = 0
     while !Task.isCancelled {
       do throws(StorageError) {
+        Failpoint.coordinatorReceived.pass()
         let started = clock.now
         let outcomes = try await store.commit(group.map(\.batch))
+        Failpoint.coordinatorStored.pass()
         observer.count("chancery_commit_seconds_total", by: started.duration(to: clock.now).inSeconds)
         observer.count("chancery_commits_total", by: Double(group.count))
         for (entry, outcome) in zip(group, outcomes) { entry.continuation.resume(returning: outcome) }

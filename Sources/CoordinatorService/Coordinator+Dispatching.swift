@@ -1,4 +1,5 @@
 import Domain
+import Failpoints
 import Storage
 import Synchronization
 import Telemetry
@@ -23,7 +24,8 @@ extension Coordinator {
           if credit > 0 { planBell.ring() }
           await workBell.wait()
         } else {
-          await handOut(claimed)
+          Failpoint.coordinatorClaimed.pass()
+          handOut(claimed)
         }
       } catch {
         observer.event(.warning, "coordinator.claim_failed", "\(error)", [:])
@@ -42,7 +44,7 @@ extension Coordinator {
   }
 
   /// Gives claimed batches to signers; what no signer has credit for any more goes back.
-  private func handOut(_ claimed: [ClaimedBatch]) async {
+  private func handOut(_ claimed: [ClaimedBatch]) {
     var unassigned: [ReturnedBatch] = []
     for batch in claimed {
       let session = state.withLock { state in
@@ -54,14 +56,14 @@ extension Coordinator {
         unassigned.append(ReturnedBatch(batch: batch.batch, cause: .drained))
       }
     }
-    await giveBack(unassigned)
+    giveBack(unassigned)
   }
 
   /// Gives back the batches that the store counts as this coordinator's and that it does not know: claimed by a call whose
   /// answer was lost, or not given back because the store was away.
   private func reconcile() async throws(StorageError) {
     let stored = try await store.batchesClaimed(by: id)
-    let unknown = state.withLock { state in stored.filter { !state.ledger.has($0) } }
-    await giveBack(unknown.map { ReturnedBatch(batch: $0, cause: .drained) })
+    let unknown = state.withLock { state in stored.filter { !state.ledger.has($0) } }.filter { !isReturning($0) }
+    giveBack(unknown.map { ReturnedBatch(batch: $0, cause: .drained) })
   }
 }

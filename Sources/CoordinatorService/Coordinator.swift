@@ -1,4 +1,5 @@
 public import Domain
+import Failpoints
 public import RPC
 public import Storage
 import Synchronization
@@ -30,6 +31,9 @@ public final class Coordinator: Sendable {
   let options: CoordinatorOptions
   let commits: CommitQueue
   let state = Mutex(State())
+  /// Batches on their way back to the store; no more than signers have credit for.
+  private let returns = Mutex<[ReturnedBatch]>([])
+  private let returnBell = Doorbell()
   /// Rings when there may be batches to claim and credit to give them out.
   let workBell = Doorbell()
   /// Rings when there may be records to plan.
@@ -61,6 +65,7 @@ public final class Coordinator: Sendable {
   public func run() async {
     await withTaskGroup(of: Void.self) { group in
       group.addTask { await self.commits.run() }
+      group.addTask { await self.storeReturns() }
       group.addTask { await self.dispatch() }
       group.addTask { await self.plan() }
       group.addTask { await self.endJobs() }
@@ -125,6 +130,7 @@ public final class Coordinator: Sendable {
       do throws(StorageError) {
         let planned = isDraining ? 0 : try await store.plan(target: max(4, 2 * credit))
         if planned > 0 {
+          Failpoint.coordinatorPlanned.pass()
           workBell.ring()
           continue
         }
@@ -155,7 +161,7 @@ public final class Coordinator: Sendable {
     await every(options.timing.progressTimeout / 6) {
       let limit = self.clock.now.advanced(by: .zero - self.options.timing.progressTimeout)
       let stale = self.state.withLock { $0.ledger.takeStale(before: limit) }
-      await self.giveBack(stale.map { ReturnedBatch(batch: $0, cause: .signerLost) })
+      self.giveBack(stale.map { ReturnedBatch(batch: $0, cause: .signerLost) })
     }
   }
 
@@ -167,21 +173,42 @@ public final class Coordinator: Sendable {
     }
   }
 
-  /// Gives batches back to the store. Those that it cannot take now are found again when the store's idea of this
-  /// coordinator's batches is checked.
-  func giveBack(_ batches: [ReturnedBatch]) async {
+  /// Gives batches back to the store: soon, and whatever becomes of the calling task, which often ends because a signer is gone.
+  func giveBack(_ batches: [ReturnedBatch]) {
     guard !batches.isEmpty else { return }
     for batch in batches {
       observer.count("chancery_batches_returned_total", ["cause": batch.cause.label], by: 1)
       observer.event(.info, "batch.returned", "given back: \(batch.cause.label)", batch.batch.attributes)
     }
-    do throws(StorageError) {
-      _ = try await store.giveBack(batches)
-    } catch {
-      observer.event(.warning, "batch.return_failed", "\(error)", [:])
+    returns.withLock { $0 += batches }
+    returnBell.ring()
+  }
+
+  /// Whether a batch is on its way back to the store.
+  func isReturning(_ batch: BatchAttempt) -> Bool { returns.withLock { $0.contains { $0.batch == batch } } }
+
+  /// Tells the store which batches came back, until it knows.
+  private func storeReturns() async {
+    var attempt = 0
+    while !Task.isCancelled {
+      let batches = returns.withLock { $0 }
+      if batches.isEmpty {
+        await returnBell.wait()
+        continue
+      }
+      do throws(StorageError) {
+        // A batch that is given back twice is given back once.
+        _ = try await store.giveBack(batches)
+        returns.withLock { $0.removeFirst(batches.count) }
+        attempt = 0
+        workBell.ring()
+        endBell.ring()
+      } catch {
+        observer.event(.warning, "batch.return_failed", "trying again: \(error)", [:])
+        try? await clock.sleep(for: options.storeBackoff.delay(attempt: attempt, random: random))
+        attempt += 1
+      }
     }
-    workBell.ring()
-    endBell.ring()
   }
 
   /// Calls the store; its failure becomes the call's.

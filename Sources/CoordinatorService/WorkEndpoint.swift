@@ -38,10 +38,10 @@ struct WorkEndpoint: ChanceryV1.Batches.Service {
         group.cancelAll()
       }
     } catch {
-      await close(session, id, cause: .signerLost)
+      close(session, id, cause: .signerLost)
       throw error
     }
-    await close(session, id, cause: hasDrained ? .drained : .signerLost)
+    close(session, id, cause: hasDrained ? .drained : .signerLost)
   }
 
   private func open(
@@ -58,7 +58,7 @@ struct WorkEndpoint: ChanceryV1.Batches.Service {
     return id
   }
 
-  private func close(_ session: SignerSession, _ id: WorkLedger.SessionID, cause: BatchReturn) async {
+  private func close(_ session: SignerSession, _ id: WorkLedger.SessionID, cause: BatchReturn) {
     let lost = coordinator.state.withLock { state in
       state.sessions[id] = nil
       defer { coordinator.observer.gauge("chancery_signers_connected", to: Double(state.ledger.sessionCount)) }
@@ -67,7 +67,7 @@ struct WorkEndpoint: ChanceryV1.Batches.Service {
     coordinator.observer.event(
       .info, "signer.disconnected", "signer \(session.name) has left with \(lost.count) batches",
       ["signer": session.signer.description])
-    await coordinator.giveBack(lost.map { ReturnedBatch(batch: $0, cause: cause) })
+    coordinator.giveBack(lost.map { ReturnedBatch(batch: $0, cause: cause) })
   }
 
   // MARK: - To the signer
@@ -89,7 +89,7 @@ struct WorkEndpoint: ChanceryV1.Batches.Service {
     coordinator.observer.event(.warning, "batch.unreadable", "\(failure)", batch.batch.attributes)
     // What passes by itself costs the batch nothing.
     let cause = failure.isRetryable ? BatchReturn.keyUnavailable : .failed(reason: failure.message)
-    await coordinator.giveBack([ReturnedBatch(batch: batch.batch, cause: cause)])
+    coordinator.giveBack([ReturnedBatch(batch: batch.batch, cause: cause)])
     let message = "the records could not be read"
     try await session.send(.refused(.init(batch: batch.batch.message, reason: .staleAttempt, message: message)))
   }
@@ -160,7 +160,7 @@ struct WorkEndpoint: ChanceryV1.Batches.Service {
           let batch = try BatchAttempt(returned.batch)
           assembly.drop(batch)
           if coordinator.state.withLock({ $0.ledger.remove(batch, of: id) }) {
-            await coordinator.giveBack([ReturnedBatch(batch: batch, cause: BatchReturn(returned))])
+            coordinator.giveBack([ReturnedBatch(batch: batch, cause: BatchReturn(returned))])
           }
         case .drain:
           hasDrained = true
@@ -197,7 +197,7 @@ struct WorkEndpoint: ChanceryV1.Batches.Service {
       coordinator.observer.count("chancery_batches_refused_total", ["reason": refusal.rawValue], by: 1)
       coordinator.observer.event(.warning, "batch.refused", refusal.explanation, signed.batch.attributes)
       // A batch that is still leased at this attempt is given out again; any other is somebody else's.
-      await coordinator.giveBack([ReturnedBatch(batch: signed.batch, cause: refusal.cause)])
+      coordinator.giveBack([ReturnedBatch(batch: signed.batch, cause: refusal.cause)])
       try await session.send(
         .refused(.init(batch: ref, reason: refusal.message, message: refusal.explanation)))
     case nil:

@@ -1,4 +1,5 @@
 import Domain
+import Failpoints
 import RPC
 import Storage
 import Telemetry
@@ -66,11 +67,13 @@ final class GrantDesk: Sendable {
         keyID: picked.pick.keyID, epoch: picked.pick.epoch, leaseID: picked.waiter.leaseID,
         holder: picked.waiter.holder, ttl: picked.waiter.ttl, decision: picked.pick.decision, rank: picked.pick.rank)
     }
+    Failpoint.keyKeeperPicked.pass()
     do throws(StorageError) {
       // The same grant again is the same lease: so its outcome becomes known.
       let outcomes = try await context.trying { () async throws(StorageError) in
         try await context.store.grant(requests)
       }
+      Failpoint.keyKeeperGranted.pass()
       for (picked, outcome) in zip(batch, outcomes) {
         switch outcome {
         case .granted(let epoch): granted(picked, epoch, startedAt)

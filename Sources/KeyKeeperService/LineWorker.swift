@@ -1,4 +1,5 @@
 import Domain
+import Failpoints
 import RPC
 import Storage
 import Synchronization
@@ -169,6 +170,7 @@ final class LineWorker: Sendable {
     let isFilled = try await context.cache.occupancy(algorithm) != nil
     if reason == .isLost && isFilled { return }
     let (generation, keys) = try await context.store.beginGeneration(algorithm)
+    Failpoint.keyKeeperRebuilding.pass()
     let configuration = context.configuration
     let isInstalled = try await context.cache.install(
       generation: generation, algorithm: algorithm, keys: keys.map { $0.outliving(configuration.expirySlack) },

@@ -1,4 +1,5 @@
 import Domain
+import Failpoints
 import RPC
 import Storage
 import Telemetry
@@ -69,6 +70,7 @@ final class ReleaseDesk: Sendable {
       for item in batch { refuse(item, RPCError(error)) }
       return
     }
+    Failpoint.keyKeeperEnded.pass()
     var ended: [Item] = []
     for (item, wasNewest) in zip(batch, wereNewest) {
       if wasNewest {
@@ -101,6 +103,7 @@ final class ReleaseDesk: Sendable {
         releases.append(LeaseRelease(lease: lease, decision: decision, isExpiry: false))
       }
       guard !releases.isEmpty else { return }
+      Failpoint.keyKeeperFreed.pass()
       recorder.record(releases)
       lines[algorithm].hearOfRelease(releases.count)
       context.observer.count(

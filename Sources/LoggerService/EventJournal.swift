@@ -1,5 +1,6 @@
 import DequeModule
 import Domain
+import Failpoints
 import Schema
 import Storage
 import Synchronization
@@ -104,6 +105,7 @@ final class EventJournal: Sendable {
     while true {
       do throws(StorageError) {
         try await store.append(Array(group))
+        Failpoint.loggerStored.pass()
         return observer.count("chancery_logger_events_stored_total", by: Double(group.count))
       } catch {
         if Task.isCancelled { return count(group.count, as: "stopped") }

@@ -13,6 +13,8 @@ final class BatchWork: Sendable {
 
   let batch: BatchAttempt
   let algorithm: SignatureAlgorithm
+  /// How many records it has.
+  let count: Int
   /// The records as they come, bounded by the credit given to the coordinator; ends when all have come.
   let chunks: AsyncStream<ChanceryV1.RecordChunk>
   private let chunkInput: AsyncStream<ChanceryV1.RecordChunk>.Continuation
@@ -20,7 +22,7 @@ final class BatchWork: Sendable {
   private let answerInput: AsyncStream<Answer>.Continuation
   private let done = Atomic<Int>(0)
   private let refused = Atomic(false)
-  private let credit = Mutex(Credit())
+  private let credit: Mutex<Credit>
 
   /// What the coordinator has spent on this batch and has not got back.
   private struct Credit {
@@ -28,9 +30,12 @@ final class BatchWork: Sendable {
     var bytes = 0
   }
 
-  init(batch: BatchAttempt, algorithm: SignatureAlgorithm) {
+  /// A batch that has come; or, if `isResent`, one that was signed before, and has cost the coordinator no credit.
+  init(batch: BatchAttempt, algorithm: SignatureAlgorithm, count: Int, isResent: Bool = false) {
     self.batch = batch
     self.algorithm = algorithm
+    self.count = count
+    credit = Mutex(isResent ? Credit(batches: 0) : Credit())
     (chunks, chunkInput) = AsyncStream.makeStream()
     (answers, answerInput) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(1))
   }

@@ -18,6 +18,7 @@ public final class Signer: Sendable {
   let observer: any Observer
   let options: SignerOptions
   let leases: KeyLeases
+  let unanswered: UnansweredResults
   private let coordinators: [any RPCChannel]
   private let drainSignal = DrainSignal()
 
@@ -35,6 +36,7 @@ public final class Signer: Sendable {
     self.random = random
     self.observer = observer
     self.options = options
+    unanswered = UnansweredResults(limit: options.batches)
     leases = try KeyLeases(
       client: ChanceryV1.Leases.Client(keyKeeper), holder: id, clock: clock, timing: options.timing, observer: observer)
   }
@@ -45,7 +47,11 @@ public final class Signer: Sendable {
       group.addTask { await self.leases.run() }
       await withTaskGroup(of: Void.self) { sessions in
         for channel in self.coordinators { sessions.addTask { await self.serve(channel) } }
+        sessions.addTask { await self.dropOverdueResults() }
+        for _ in self.coordinators { await sessions.next() }
+        sessions.cancelAll()
       }
+      for result in self.unanswered.remove() { self.leases.release(result.lease) }
       self.leases.stop()
       await group.waitForAll()
     }
@@ -53,6 +59,15 @@ public final class Signer: Sendable {
 
   /// Takes no new batches; `run` returns when those at hand are finished.
   public func drain() { drainSignal.begin() }
+
+  /// Gives up results that no coordinator took in time, and their keys.
+  private func dropOverdueResults() async {
+    while !Task.isCancelled {
+      for result in unanswered.remove(overdueAt: clock.now) { leases.release(result.lease) }
+      // Ends early only when the task is cancelled.
+      try? await clock.sleep(for: options.timing.progressInterval)
+    }
+  }
 
   /// Works for one coordinator, again and again.
   private func serve(_ channel: any RPCChannel) async {

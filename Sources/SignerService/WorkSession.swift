@@ -1,5 +1,6 @@
 import DedicatedThreads
 import Domain
+import Failpoints
 import RPC
 import Schema
 import Synchronization
@@ -41,6 +42,7 @@ final class WorkSession: Sendable {
       try await withThrowingTaskGroup(of: Void.self) { group in
         group.addTask { try await self.reportProgress(output) }
         group.addTask { try await self.waitForDrain(output) }
+        group.addTask { try await self.sendUnanswered(output) }
         while let response = try await responses.next() {
           if let work = try await handle(response, output) {
             group.addTask { try await self.process(work, output) }
@@ -58,7 +60,8 @@ final class WorkSession: Sendable {
     switch response.kind {
     case .begin(let begin):
       let work = BatchWork(
-        batch: try BatchAttempt(begin.batch), algorithm: try SignatureAlgorithm(begin.algorithm, default: nil))
+        batch: try BatchAttempt(begin.batch), algorithm: try SignatureAlgorithm(begin.algorithm, default: nil),
+        count: Int(begin.count))
       state.withLock { $0.works[work.batch] = work }
       return work
     case .records(let chunk):
@@ -128,13 +131,16 @@ extension WorkSession {
       if Task.isCancelled { throw error }
       return try await giveBack(work, .noKey, error.message, output)
     }
-    defer { signer.leases.release(lease.name) }
+    var keepsLease = false
+    defer { if !keepsLease { signer.leases.release(lease.name) } }
+    Failpoint.signerLeased.pass()
     signer.observer.count("chancery_lease_wait_seconds_total", by: asked.duration(to: signer.clock.now).inSeconds)
     signer.observer.gauge("chancery_leases_held", to: Double(signer.leases.count))
 
     var result = ChanceryV1.BatchResult(
       batch: work.batch.message, keyID: lease.name.keyID.rawValue, keyEpoch: lease.name.epoch.rawValue,
       leaseID: lease.name.leaseID.bytes)
+    var sent: [ChanceryV1.SignatureChunk] = []
     for await chunk in work.chunks {
       let signed = try await sign(chunk, of: work, with: lease)
       if work.isRefused { break }
@@ -144,22 +150,63 @@ extension WorkSession {
       }
       result.signed += UInt32(signed.recordIDs.count)
       result.failures += signed.failures
-      try await send(signed, of: work, output)
+      for part in signed.messages(of: work) {
+        try await output.send(.signatures(part))
+        sent.append(part)
+      }
       try await output.send(.credit(work.credit(for: chunk)))
     }
     try Task.checkCancellation()
     guard !work.isRefused else { return }
+    Failpoint.signerSigned.pass()
     try await output.send(.result(result))
+    Failpoint.signerSent.pass()
     // The next batch may come while this one is being stored.
     if let credit = work.remainingCredit() { try await output.send(.credit(credit)) }
+    let unanswered = UnansweredResult(
+      batch: work.batch, algorithm: work.algorithm, lease: lease.name, signatures: sent, result: result,
+      deadline: signer.clock.now.advanced(by: signer.options.timing.leaseTTL))
+    keepsLease = await !settle(work, unanswered)
+  }
+
+  /// Waits for the coordinator's answer. A result to which none comes is kept, with its lease, to be sent again; returns whether
+  /// that is not so.
+  private func settle(_ work: BatchWork, _ unanswered: UnansweredResult) async -> Bool {
     switch await work.answer() {
-    case .committed: signer.observer.count("chancery_batches_signed_total")
+    case .committed:
+      Failpoint.signerCommitted.pass()
+      signer.observer.count("chancery_batches_signed_total")
+      signer.observer.event(.debug, "result.stored", "the coordinator has stored it", unanswered.attributes)
     case .refused(let reason):
       signer.observer.count("chancery_results_refused_total")
+      signer.observer.event(.warning, "result.refused", reason, unanswered.attributes)
+    case nil:
+      // Records that were gone are known to the coordinator alone that gave the batch out.
+      let isWhole = unanswered.result.failures.count + Int(unanswered.result.signed) == work.count
+      return !(isWhole && signer.unanswered.add(unanswered))
+    }
+    return true
+  }
+
+  /// Sends results again whose answer never came, be they of this stream's coordinator or of another.
+  private func sendUnanswered(_ output: WorkOutput) async throws {
+    while let unanswered = await signer.unanswered.next() {
+      let work = BatchWork(
+        batch: unanswered.batch, algorithm: unanswered.algorithm, count: Int(unanswered.result.signed), isResent: true)
+      state.withLock { $0.works[work.batch] = work }
+      do throws(RPCError) {
+        for chunk in unanswered.signatures { try await output.send(.signatures(chunk)) }
+        try await output.send(.result(unanswered.result))
+      } catch {
+        if !signer.unanswered.add(unanswered) { signer.leases.release(unanswered.lease) }
+        throw error
+      }
+      signer.observer.count("chancery_results_resent_total")
       signer.observer.event(
-        .warning, "result.refused", reason,
-        ["job": work.batch.jobID.description, "batch": String(work.batch.seq), "key": lease.name.keyID.description])
-    case nil: break
+        .info, "result.resent", "sent again, for no answer came to it before", unanswered.attributes)
+      if await settle(work, unanswered) { signer.leases.release(unanswered.lease) }
+      state.withLock { $0.works[work.batch] = nil }
+      finishIfIdle(output)
     }
   }
 
@@ -178,27 +225,6 @@ extension WorkSession {
     return signed
   }
 
-  /// Sends signatures in messages of bounded size.
-  private func send(_ signed: SignedChunk, of work: BatchWork, _ output: WorkOutput) async throws(RPCError) {
-    let perRecord = work.algorithm.maximumSignatureBytes + SHA256Digest.byteCount + 16
-    let limit = max(1, StreamLimits.chunkBytes / perRecord)
-    if signed.recordIDs.count <= limit {
-      return try await output.send(.signatures(signed.message(of: work.batch)))
-    }
-    var start = 0
-    var offset = 0
-    while start < signed.recordIDs.count {
-      let range = start..<min(start + limit, signed.recordIDs.count)
-      let bytes = signed.sizes[range].reduce(0) { $0 + Int($1) }
-      let part = SignedChunk(
-        recordIDs: Array(signed.recordIDs[range]), sizes: Array(signed.sizes[range]),
-        signatures: Array(signed.signatures[offset..<offset + bytes]),
-        digests: Array(signed.digests[32 * range.lowerBound..<32 * range.upperBound]))
-      try await output.send(.signatures(part.message(of: work.batch)))
-      (start, offset) = (range.upperBound, offset + bytes)
-    }
-  }
-
   private func giveBack(
     _ work: BatchWork, _ reason: ChanceryV1.ReturnReason, _ message: String, _ output: WorkOutput
   ) async throws(RPCError) {
@@ -208,8 +234,39 @@ extension WorkSession {
   }
 }
 
+extension UnansweredResult {
+  /// For logs: which attempt at which batch, with which lease of which key.
+  fileprivate var attributes: [String: String] {
+    [
+      "job": batch.jobID.description, "batch": String(batch.seq), "attempt": String(batch.attempt),
+      "key": lease.keyID.description, "epoch": lease.epoch.description, "lease": lease.leaseID.description,
+    ]
+  }
+}
+
 extension SignedChunk {
-  fileprivate func message(of batch: BatchAttempt) -> ChanceryV1.SignatureChunk {
+  /// The signatures in messages of bounded size.
+  fileprivate func messages(of work: BatchWork) -> [ChanceryV1.SignatureChunk] {
+    let perRecord = work.algorithm.maximumSignatureBytes + SHA256Digest.byteCount + 16
+    let limit = max(1, StreamLimits.chunkBytes / perRecord)
+    if recordIDs.count <= limit { return [message(of: work.batch)] }
+    var messages: [ChanceryV1.SignatureChunk] = []
+    var start = 0
+    var offset = 0
+    while start < recordIDs.count {
+      let range = start..<min(start + limit, recordIDs.count)
+      let bytes = sizes[range].reduce(0) { $0 + Int($1) }
+      let part = SignedChunk(
+        recordIDs: Array(recordIDs[range]), sizes: Array(sizes[range]),
+        signatures: Array(signatures[offset..<offset + bytes]),
+        digests: Array(digests[32 * range.lowerBound..<32 * range.upperBound]))
+      messages.append(part.message(of: work.batch))
+      (start, offset) = (range.upperBound, offset + bytes)
+    }
+    return messages
+  }
+
+  private func message(of batch: BatchAttempt) -> ChanceryV1.SignatureChunk {
     ChanceryV1.SignatureChunk(
       batch: batch.message, recordIds: recordIDs, signatureSizes: sizes, signatures: signatures,
       payloadDigests: digests)

@@ -18,13 +18,16 @@ final class DevCluster: Sendable {
   static let shared = Task { try await start(["--signers", "1"]) }
 
   /// Starts a cluster, in a directory of its own unless one is given.
-  static func start(_ arguments: [String], in directory: URL? = nil) async throws -> DevCluster {
+  static func start(
+    _ arguments: [String], environment: [String: String] = [:], in directory: URL? = nil
+  ) async throws -> DevCluster {
     let state = directory == nil ? try await ServerDirectory("e") : nil
     let directory = directory ?? state!.url
     let file = directory.appending(path: "cluster.json")
     let stale = try? Data(contentsOf: file)
     let command = [Program.chancery, "dev", "--data-directory", directory.path, "--port", "0"] + arguments
-    let process = try await ServerProcess(command, log: directory.appending(path: "dev.log"), deathSignal: SIGTERM)
+    let process = try await ServerProcess(
+      command, log: directory.appending(path: "dev.log"), environment: environment, deathSignal: SIGTERM)
     let cluster = DevCluster(directory: directory, process: process, state: state)
     try await eventually("the cluster is ready: \(cluster.log)") {
       try #require(await process.isRunning, "dev has ended: \(cluster.log)")
@@ -35,9 +38,10 @@ final class DevCluster: Sendable {
 
   /// Starts a cluster, lends it to `body` and stops it as Ctrl-C does.
   static func with(
-    _ arguments: [String] = [], in directory: URL? = nil, _ body: (DevCluster) async throws -> Void
+    _ arguments: [String] = [], environment: [String: String] = [:], in directory: URL? = nil,
+    _ body: (DevCluster) async throws -> Void
   ) async throws {
-    let cluster = try await start(arguments, in: directory)
+    let cluster = try await start(arguments, environment: environment, in: directory)
     do {
       try await body(cluster)
     } catch {
@@ -55,6 +59,11 @@ final class DevCluster: Sendable {
 
   /// Ends `dev` itself as a crash does.
   func crash() async { await process.signal(SIGKILL) }
+
+  /// What a service has logged.
+  func log(of name: String) -> String {
+    (try? String(contentsOf: directory.appending(path: "\(name).log"), encoding: .utf8)) ?? ""
+  }
 
   var log: String { (try? String(contentsOf: directory.appending(path: "dev.log"), encoding: .utf8)) ?? "" }
 
@@ -86,7 +95,8 @@ final class DevCluster: Sendable {
 
   func address(of name: String) throws -> String { try #require(try processes()[name]?.address) }
 
-  private func addresses() throws -> [String: String] {
+  /// Where everything is, and the certificates of an operator, as commands and services read it.
+  func addresses() throws -> [String: String] {
     var addresses: [String: String] = [:]
     for process in try description()["processes"].list.reversed() {
       guard let kind = process["kind"].text, let address = process["address"].text else { continue }

@@ -28,9 +28,10 @@ enum Program {
     return URL(filePath: tests).deletingLastPathComponent().appending(path: "chancery").path
   }()
 
-  /// Runs a program to its end; one that takes longer than a minute is killed.
+  /// Runs a program to its end; one that takes longer than the limit is killed.
   static func run(
-    _ program: String, _ arguments: [String], input: String = "", environment: [String: String] = [:]
+    _ program: String, _ arguments: [String], input: String = "", environment: [String: String] = [:],
+    limit: Duration = .seconds(60)
   ) async throws -> Outcome {
     let folder = FileManager.default.temporaryDirectory.appending(path: "chancery-e2e-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
@@ -60,7 +61,7 @@ enum Program {
       }
       let pid = process.processIdentifier
       Task {
-        try await Task.sleep(for: .seconds(60))
+        try await Task.sleep(for: limit)
         if process.isRunning { kill(pid, SIGKILL) }
       }
     }

@@ -7,7 +7,7 @@ public import TimeAndChance
 ///
 /// Nothing is kept when the process ends. What it holds grows with what is stored; only events are dropped, the oldest
 /// first, beyond `maximumEvents`. Its calls never suspend, and never throw `unavailable` or `outcomeUnknown` unless it is
-/// `faulty`.
+/// `faulty`. In a task that is cancelled they throw `cancelled`, as calls of a server do.
 public final class MemoryDatabase: Sendable {
   /// How many events are kept.
   public static let maximumEvents = 100_000
@@ -77,6 +77,7 @@ public final class MemoryDatabase: Sendable {
   private func run<Result: Sendable>(
     _ body: (inout MemoryState, MemoryState.Moment) throws(StorageError) -> Result
   ) throws(StorageError) -> Result {
+    if Task.isCancelled { throw StorageError(.cancelled, "the task was cancelled") }
     let instant = clock.now
     let time = startedAt.time.advanced(by: startedAt.instant.duration(to: instant))
     return try content.state.withLock { state throws(StorageError) in

@@ -2,6 +2,7 @@ import ArgumentParser
 import CoordinatorService
 import DedicatedThreads
 import Domain
+import Failpoints
 import FoundationEssentials
 import KeyKeeperService
 import LoggerService
@@ -53,6 +54,7 @@ struct HostOptions: ParsableArguments {
 
   func configuration(_ service: String, listen: String?) throws -> HostConfiguration {
     do {
+      if let failpoints = Settings.value(nil, variable: "CHANCERY_FAILPOINTS") { try Failpoint.arm(failpoints) }
       let endpoint = try listen.map { try Endpoint(parsing: $0) }
       let credentials = try tls.credentials()
       if let endpoint, !endpoint.isLocal, credentials == nil {
