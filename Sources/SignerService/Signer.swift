@@ -75,8 +75,9 @@ public final class Signer: Sendable {
     while !Task.isCancelled && !drainSignal.hasBegun {
       let started = clock.now
       do {
-        let session = WorkSession(signer: self, share: coordinators.count, drainSignal: drainSignal)
-        try await session.run(ChanceryV1.Batches.Client(channel))
+        try await work(for: ChanceryV1.Batches.Client(channel))
+      } catch is CancellationError where drainSignal.hasBegun {
+        break
       } catch {
         observer.event(.warning, "signer.stream_lost", "\(error)", [:])
       }
@@ -84,6 +85,27 @@ public final class Signer: Sendable {
       // A stream that held for a while was no failure to connect.
       attempt = started.duration(to: clock.now) > .seconds(10) ? 0 : attempt + 1
       try? await clock.sleep(for: options.backoff.delay(attempt: attempt, random: random))
+    }
+  }
+}
+
+extension Signer {
+  /// One stream to a coordinator. A signer that is stopping waits for what a coordinator has of it, but not for one that it
+  /// cannot reach.
+  private func work(for client: ChanceryV1.Batches.Client) async throws {
+    let session = WorkSession(signer: self, share: coordinators.count, drainSignal: drainSignal)
+    try await withThrowingTaskGroup(of: Bool.self) { group in
+      group.addTask {
+        try await session.run(client)
+        return true
+      }
+      group.addTask {
+        await self.drainSignal.wait()
+        guard session.hasBegun || Task.isCancelled else { throw CancellationError() }
+        return false
+      }
+      defer { group.cancelAll() }
+      while let hasEnded = try await group.next(), !hasEnded {}
     }
   }
 }

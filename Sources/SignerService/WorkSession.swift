@@ -12,6 +12,8 @@ import Translation
 final class WorkSession: Sendable {
   private struct State {
     var works: [BatchAttempt: BatchWork] = [:]
+    /// Set when there is a stream to the coordinator.
+    var hasBegun = false
     /// Set when no new batches will come: this signer or the coordinator is stopping.
     var isDraining = false
   }
@@ -30,8 +32,12 @@ final class WorkSession: Sendable {
     self.drainSignal = drainSignal
   }
 
+  /// Whether there is, or was, a stream to the coordinator.
+  var hasBegun: Bool { state.withLock { $0.hasBegun } }
+
   func run(_ client: ChanceryV1.Batches.Client) async throws {
     try await client.work(options: CallOptions(waitForReady: true)) { requests, responses in
+      state.withLock { $0.hasBegun = true }
       let output = WorkOutput(requests)
       try await output.send(
         .hello(

@@ -50,6 +50,31 @@ struct ResendTests {
     }
   }
 
+  @Test func aSignerThatStopsDoesNotWaitForACoordinatorThatItCannotReach() throws {
+    let world = World(seed: 1)
+    let network = MemoryNetwork(executor: world.executor, clock: world.clock)
+    let channels = ["coordinator", "keykeeper"].map { name in
+      ClientChannel(
+        connectors: [network.connector(from: "signer", to: name)], clock: world.clock, random: world.random)
+    }
+    let signer = try Signer(
+      coordinators: [channels[0]], keyKeeper: channels[1], compute: InlineCompute(), clock: world.clock,
+      random: world.random, observer: NoObserver(), options: SignerOptions(name: "signer", threads: 1))
+    try world.run {
+      await withTaskGroup(of: Void.self) { group in
+        for channel in channels { group.addTask { await channel.run() } }
+        group.addTask {
+          try? await world.clock.sleep(for: .seconds(3))
+          signer.drain()
+        }
+        let started = world.clock.now
+        await signer.run()
+        #expect(started.duration(to: world.clock.now) == .seconds(3))
+        group.cancelAll()
+      }
+    }
+  }
+
   // MARK: - The cluster
 
   /// What a coordinator does with the result of the batch that it gives out.
