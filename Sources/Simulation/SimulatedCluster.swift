@@ -30,6 +30,12 @@ public final class SimulatedCluster: Sendable {
 
     /// The defaults.
     public init() {}
+
+    /// The processes that it has.
+    var processNames: [String] {
+      (0..<coordinators).map(SimulatedCluster.coordinator) + (0..<keyKeepers).map(SimulatedCluster.keyKeeper)
+        + (0..<signers).map(SimulatedCluster.signer)
+    }
   }
 
   /// Where everything is stored.
@@ -141,9 +147,9 @@ public final class SimulatedCluster: Sendable {
     )
   }
 
-  private static func coordinator(_ index: Int) -> String { "coordinator-\(index + 1)" }
-  private static func keyKeeper(_ index: Int) -> String { "keykeeper-\(index + 1)" }
-  private static func signer(_ index: Int) -> String { "signer-\(index + 1)" }
+  static func coordinator(_ index: Int) -> String { "coordinator-\(index + 1)" }
+  static func keyKeeper(_ index: Int) -> String { "keykeeper-\(index + 1)" }
+  static func signer(_ index: Int) -> String { "signer-\(index + 1)" }
 
   /// Background work gives no value.
   private static func nothing<Value>(_ work: () async -> Void) async -> Value? {

@@ -1,3 +1,4 @@
+import Domain
 public import Storage
 import Synchronization
 import Telemetry
@@ -31,8 +32,8 @@ public struct SimulatedRun: Sendable {
 
   /// What came of a seed.
   public struct Outcome: Sendable {
-    /// The seed.
-    public var seed: UInt64
+    /// What happened.
+    public var scenario: Scenario
     /// What did not hold; empty if all is well.
     public var violations: [String] = []
     /// How often each fault came.
@@ -56,21 +57,27 @@ public struct SimulatedRun: Sendable {
     self.sabotage = sabotage
   }
 
-  /// Runs a seed on the calling thread.
-  public func run(seed: UInt64) -> Outcome {
-    let world = World(seed: seed)
+  /// Runs the scenario that a seed chooses, on the calling thread.
+  public func run(seed: UInt64) -> Outcome { run(Scenario(seed: seed, size: size)) }
+
+  /// Runs a scenario on the calling thread.
+  public func run(_ scenario: Scenario) -> Outcome {
+    let world = World(seed: scenario.seed)
     let chronicle = Chronicle(clock: world.clock)
     let network = FaultyNetwork(clock: world.clock, random: world.random) { chronicle.add($0) }
     let database = FaultyDatabase(random: world.random) { chronicle.add($0) }
-    var outcome = Outcome(seed: seed)
+    var outcome = Outcome(scenario: scenario)
     do {
       let cluster = try SimulatedCluster(
         world: world, shape: size.shape, observer: chronicle, sabotage: sabotage, fate: network.fate,
         storeFate: database.fate)
       let storm = Storm(
-        cluster: cluster, network: network, database: database, world: world, chronicle: chronicle, size: size)
+        cluster: cluster, network: network, database: database, world: world, chronicle: chronicle, size: size,
+        scenario: scenario)
       do {
-        outcome.violations = try world.run(timeLimit: size.faultTime + size.healingTime + .seconds(600)) {
+        outcome.violations = try world.run(
+          timeLimit: size.healingTime + (scenario.faults.last.map { $0.at + $0.duration } ?? .zero) + .seconds(600)
+        ) {
           try await cluster.run { coordinator, keyKeeper in try await storm.play(coordinator, keyKeeper) }
         }
       } catch {
@@ -94,6 +101,8 @@ final class Chronicle: Observer {
     var count = 0
     var hash: UInt64 = 0xCBF2_9CE4_8422_2325
     var last: [String] = []
+    var stored: [SigningProof] = []
+    var refused: [SigningProof] = []
   }
 
   private static let kept = 400
@@ -110,6 +119,9 @@ final class Chronicle: Observer {
   var hash: UInt64 { state.withLock { $0.hash } }
   var last: [String] { state.withLock { Array($0.last.suffix(Self.kept)) } }
 
+  /// What signers were told of their results.
+  var answers: (stored: [SigningProof], refused: [SigningProof]) { state.withLock { ($0.stored, $0.refused) } }
+
   func add(_ line: String) {
     let text = "\(start.duration(to: clock.now).inSeconds) \(line)"
     state.withLock { state in
@@ -125,5 +137,19 @@ final class Chronicle: Observer {
   func event(_ level: EventSeverity, _ name: String, _ message: String, _ attributes: [String: String]) {
     // Not the attributes: they are in no order.
     add("\(level) \(name)")
+    guard name == "result.stored" || name == "result.refused", let proof = SigningProof(attributes) else { return }
+    state.withLock { if name == "result.stored" { $0.stored.append(proof) } else { $0.refused.append(proof) } }
+  }
+}
+
+extension SigningProof {
+  /// As a signer's events say it.
+  fileprivate init?(_ attributes: [String: String]) {
+    guard let job = attributes["job"].flatMap({ JobID($0) }), let seq = attributes["batch"].flatMap({ Int32($0) }),
+      let attempt = attributes["attempt"].flatMap({ Int32($0) }), let key = attributes["key"].flatMap({ Int64($0) }),
+      let lease = attributes["lease"].flatMap({ LeaseID($0) })
+    else { return nil }
+    self.init(
+      batch: BatchAttempt(jobID: job, seq: seq, attempt: attempt), keyID: KeyID(rawValue: key), leaseID: lease)
   }
 }

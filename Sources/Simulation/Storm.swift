@@ -15,6 +15,9 @@ final class Storm: Sendable {
   private let world: World
   private let chronicle: Chronicle
   private let size: SimulatedRun.Size
+  private let scenario: Scenario
+  /// The longest that a delivery takes when nothing is wrong: long enough that faults meet work under way.
+  private static let usualDelay: Duration = .milliseconds(300)
   private let counts = Mutex<[Fault: Int]>([:])
   private let found = Mutex<[String]>([])
   /// What was signed at the last look.
@@ -22,7 +25,7 @@ final class Storm: Sendable {
 
   init(
     cluster: SimulatedCluster, network: FaultyNetwork, database: FaultyDatabase, world: World, chronicle: Chronicle,
-    size: SimulatedRun.Size
+    size: SimulatedRun.Size, scenario: Scenario
   ) {
     self.cluster = cluster
     self.network = network
@@ -30,6 +33,7 @@ final class Storm: Sendable {
     self.world = world
     self.chronicle = chronicle
     self.size = size
+    self.scenario = scenario
   }
 
   /// How often each fault came; of resets and partitions, how many deliveries they hit.
@@ -39,7 +43,7 @@ final class Storm: Sendable {
   func play(_ coordinator: any RPCChannel, _ keyKeeper: any RPCChannel) async throws -> [String] {
     let request = ChanceryV1.GenerateKeysRequest(algorithm: .ed25519, count: UInt32(size.keys))
     try await ChanceryV1.Keys.Client(keyKeeper).generate(request) { made in for try await _ in made {} }
-    let count = size.records
+    let count = scenario.records
     _ = try await ChanceryV1.Records.Client(coordinator).put { writer in
       try await writer.write(
         .init(records: (0..<count).map { .init(payload: Array("record \($0)".utf8), externalID: "r\($0)") }))
@@ -47,8 +51,7 @@ final class Storm: Sendable {
     let job = try await ChanceryV1.Jobs.Client(coordinator).submit(
       .init(algorithm: .ed25519, batchSize: UInt32(size.batchSize)))
     guard let id = JobID(job.jobID) else { return ["the job has no id"] }
-    // Long enough that faults meet work under way.
-    network.slow(to: .milliseconds(300))
+    network.slow(to: Self.usualDelay)
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { try await self.blow(job: id) }
       group.addTask { try await self.watch() }
@@ -67,100 +70,81 @@ final class Storm: Sendable {
 
   // MARK: Faults
 
-  /// Faults, one after another and at the same time, until their time is over.
+  /// The faults, each in its time, until the last is over.
   private func blow(job: JobID) async throws {
-    let end = world.clock.now.advanced(by: size.faultTime)
+    let start = world.clock.now
     try await withThrowingTaskGroup(of: Void.self) { group in
-      while world.clock.now < end {
-        try await world.clock.sleep(for: world.random.duration(from: .milliseconds(50), to: .seconds(4)))
-        let fault = world.random.pick(Fault.allCases)
-        chronicle.add("fault \(fault.rawValue)")
+      for fault in scenario.faults {
+        let wait = world.clock.now.duration(to: start.advanced(by: fault.at))
+        if wait > .zero { try await world.clock.sleep(for: wait) }
+        chronicle.add("fault \(fault)")
         group.addTask { try await self.inflict(fault, job) }
       }
       try await group.waitForAll()
     }
   }
 
-  private func inflict(_ fault: Fault, _ job: JobID) async throws {
-    func hit(_ count: Int = 1) { counts.withLock { $0[fault, default: 0] += count } }
-    let random = world.random
-    switch fault {
-    case .coordinatorKilled: try await kill("coordinator", hit)
-    case .keyKeeperKilled: try await kill("keykeeper", hit)
-    case .signerKilled: try await kill("signer", hit)
-    case .coordinatorStopped: try await stop("coordinator", hit)
-    case .keyKeeperStopped: try await stop("keykeeper", hit)
-    case .signerStopped: try await stop("signer", hit)
+  private func inflict(_ planned: PlannedFault, _ job: JobID) async throws {
+    func hit(_ count: Int = 1) { counts.withLock { $0[planned.fault, default: 0] += count } }
+    func wait() async throws { try await world.clock.sleep(for: planned.duration) }
+    func victim() -> SimulatedProcess { cluster.processes.first { $0.name == planned.targets[0] }! }
+    switch planned.fault {
+    case .coordinatorKilled, .keyKeeperKilled, .signerKilled:
+      guard victim().kill() else { return }
+      hit()
+      try await wait()
+      victim().start()
+    case .coordinatorStopped, .keyKeeperStopped, .signerStopped:
+      victim().pause()
+      hit()
+      try await wait()
+      victim().resume()
     case .cacheForgets:
       cluster.cache.forget()
       hit()
     case .partition, .oneWayPartition:
-      let names = cluster.processes.map(\.name)
-      let a = random.pick(names)
-      let b = random.pick(names.filter { $0 != a })
       let before = network.hits.held
-      let duration = random.duration(from: .milliseconds(500), to: .seconds(15))
-      network.cut(a, b, bothWays: fault == .partition, for: duration)
-      try await world.clock.sleep(for: duration)
+      network.cut(
+        planned.targets[0], planned.targets[1], bothWays: planned.fault == .partition, for: planned.duration)
+      try await wait()
       // Others may be cut at this time too; a cut between two that say nothing hits nothing.
       hit(network.hits.held - before)
     case .resets:
       let before = network.hits.resets
-      network.reset(oneOf: 5 + random.next(below: 60))
-      try await world.clock.sleep(for: random.duration(from: .milliseconds(500), to: .seconds(10)))
+      network.reset(oneOf: planned.amount)
+      try await wait()
       network.reset(oneOf: 0)
       hit(network.hits.resets - before)
     case .slowNetwork:
-      network.slow(to: random.duration(from: .milliseconds(300), to: .seconds(4)))
-      try await world.clock.sleep(for: random.duration(from: .milliseconds(500), to: .seconds(10)))
-      network.slow(to: .milliseconds(300))
+      network.slow(to: .milliseconds(planned.amount))
+      try await wait()
+      network.slow(to: Self.usualDelay)
       hit()
     case .databaseAway:
       let before = database.hits
       database.setAway(true)
-      try await world.clock.sleep(for: random.duration(from: .milliseconds(200), to: .seconds(12)))
+      try await wait()
       database.setAway(false)
       hit(database.hits - before)
     case .databaseUnsure:
       let before = database.hits
-      database.lose(oneOf: 2 + random.next(below: 20))
-      try await world.clock.sleep(for: random.duration(from: .milliseconds(500), to: .seconds(10)))
+      database.lose(oneOf: planned.amount)
+      try await wait()
       database.lose(oneOf: 0)
       hit(database.hits - before)
     case .keyDisabled:
-      let key = KeyID(rawValue: Int64(1 + random.next(below: size.keys)))
+      let key = KeyID(rawValue: Int64(planned.amount))
       guard (try? await cluster.database.setState(key, to: .disabled)) != nil else { return }
       hit()
-      try await world.clock.sleep(for: random.duration(from: .milliseconds(100), to: .seconds(5)))
+      try await wait()
       _ = try await cluster.database.setState(key, to: .active)
     case .jobPaused:
       guard (try? await cluster.database.setState(job, to: .paused)) != nil else { return }
       hit()
-      try await world.clock.sleep(for: random.duration(from: .milliseconds(100), to: .seconds(5)))
+      try await wait()
       // It may be done by now.
       _ = try? await cluster.database.setState(job, to: .running)
     }
-  }
-
-  private func victim(_ kind: String) -> SimulatedProcess {
-    world.random.pick(cluster.processes.filter { $0.name.hasPrefix(kind) })
-  }
-
-  private func kill(_ kind: String, _ hit: (Int) -> Void) async throws {
-    let process = victim(kind)
-    guard process.kill() else { return }
-    hit(1)
-    try await world.clock.sleep(for: world.random.duration(from: .milliseconds(50), to: .seconds(6)))
-    process.start()
-  }
-
-  private func stop(_ kind: String, _ hit: (Int) -> Void) async throws {
-    let process = victim(kind)
-    process.pause()
-    hit(1)
-    // The ttl of a lease is ten seconds.
-    try await world.clock.sleep(for: world.random.duration(from: .milliseconds(500), to: .seconds(25)))
-    process.resume()
   }
 
   private func calm() async {
@@ -190,6 +174,7 @@ final class Storm: Sendable {
       let query = SignatureQuery(source: source, job: nil, includesPayload: isLast)
       let signatures = try await cluster.database.signatures(query, after: nil, maximumBytes: 1 << 30)
       checkKept(signatures)
+      try checkAnswers()
       if isLast { try await verify(signatures) }
     } catch {
       complain("the store cannot be read: \(error)")
@@ -208,10 +193,22 @@ final class Storm: Sendable {
     }
   }
 
+  /// Promises 8 and 12: what a signer was told is stored is stored, and what it was told is refused is not.
+  private func checkAnswers() throws {
+    let stored = try cluster.database.signingProofs()
+    let (told, refused) = chronicle.answers
+    if let lost = told.first(where: { !stored.contains($0) }) {
+      complain("promise 8: a signer was told that \(lost.batch) is stored, and it is not")
+    }
+    if let denied = refused.first(where: stored.contains) {
+      complain("promise 12: a signer was told that \(denied.batch) is refused, and it is stored")
+    }
+  }
+
   /// Promises 1 and 3: every record is signed, and every signature verifies with the key named.
   private func verify(_ signatures: [StoredSignature]) async throws {
-    if signatures.count != size.records {
-      complain("promise 1: \(signatures.count) of \(size.records) records are signed")
+    if signatures.count != scenario.records {
+      complain("promise 1: \(signatures.count) of \(scenario.records) records are signed")
     }
     let keys = try await cluster.database.keys(algorithm: nil, after: nil, limit: 1000)
     for signature in signatures {

@@ -29,6 +29,7 @@ import Testing
     (Sabotage.unfencedCommit, "promise 4"), (.blindCommit, "promise 2"), (.lostRecord, "promise 1"),
     (.wrongSignature, "promise 3"), (.mixedKeys, "promise 5"), (.mostRecentlyUsed, "promise 6"),
     (.lostRecord, "promise 7"), (.forgottenSignature, "promise 8"), (.changedBatchSize, "promise 9"),
+    (.neverReclaimed, "promise 11"), (.deniedCommit, "promise 12"),
   ]) func aBrokenPromiseIsNoticed(sabotage: Sabotage, promise: String) {
     for seed in 1...40 as ClosedRange<UInt64> {
       let outcome = SimulatedRun(sabotage: sabotage).run(seed: seed)

@@ -1,4 +1,4 @@
-import Domain
+package import Domain
 
 extension MemoryDatabase {
   /// See `AuditStore`.
@@ -10,6 +10,38 @@ extension MemoryDatabase {
         // One look cannot tell whether what was signed is still signed.
         AuditReport.Finding(invariant: .signedStays, checked: 0, violations: 0), state.auditBatchSize(),
       ])
+    }
+  }
+}
+
+/// Under which lease a batch was signed, at which attempt.
+package struct SigningProof: Sendable, Hashable {
+  package var batch: BatchAttempt
+  package var keyID: KeyID
+  package var leaseID: LeaseID
+
+  package init(batch: BatchAttempt, keyID: KeyID, leaseID: LeaseID) {
+    self.batch = batch
+    self.keyID = keyID
+    self.leaseID = leaseID
+  }
+}
+
+extension MemoryDatabase {
+  /// How every batch was signed that is signed.
+  package func signingProofs() throws(StorageError) -> Set<SigningProof> {
+    try look { state, _ throws(StorageError) in
+      var proofs: Set<SigningProof> = []
+      for job in state.jobs.values {
+        for (seq, batch) in job.batches.enumerated() where batch.state == .signed {
+          guard let keyID = batch.keyID, let leaseID = batch.leaseID else { continue }
+          proofs.insert(
+            SigningProof(
+              batch: BatchAttempt(jobID: job.id, seq: Int32(seq), attempt: batch.attempt), keyID: keyID,
+              leaseID: leaseID))
+        }
+      }
+      return proofs
     }
   }
 }

@@ -59,6 +59,7 @@ extension MemoryDatabase {
   /// See `JobStore`.
   public func reclaimFromStaleCoordinators(timeout: Duration) async throws(StorageError) -> Int {
     try step { state, now throws(StorageError) in
+      if state.sabotage == .neverReclaimed { return 0 }
       state.heartbeats = state.heartbeats.filter { $0.value.duration(to: now.instant) <= timeout }
       let stale = state.leasedBatches { coordinator in
         coordinator.map { state.heartbeats[$0] == nil } ?? true

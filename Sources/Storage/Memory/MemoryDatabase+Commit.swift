@@ -12,7 +12,10 @@ extension MemoryDatabase {
 extension MemoryState {
   fileprivate mutating func commit(_ result: SignedBatch, _ now: Moment) -> CommitOutcome {
     guard result.isWellFormed else { return .refused(.wrongRecords) }
-    if let outcome = commitState(of: result).outcome(of: result), sabotage?.ignores(outcome) != true { return outcome }
+    if let outcome = commitState(of: result).outcome(of: result), sabotage?.ignores(outcome) != true {
+      if sabotage == .deniedCommit, case .committed = outcome { return .refused(.staleAttempt) }
+      return outcome
+    }
     guard let job = jobs[result.batch.jobID], let key = keys[result.keyID], batch(result.batch) != nil,
       let index = sources.firstIndex(where: { $0.source.id == job.sourceID })
     else { preconditionFailure("\(result.batch) was found to be committable without its job, key or source") }

@@ -18,6 +18,10 @@ public enum Sabotage: String, Sendable, Hashable, CaseIterable {
   case changedBatchSize = "changed_batch_size"
   /// The cache gives out the most recently used key: promise 6.
   case mostRecentlyUsed = "most_recently_used"
+  /// Batches of a coordinator that is dead are never given to another: promise 11.
+  case neverReclaimed = "never_reclaimed"
+  /// A result that is committed again, because the first answer was lost, is refused though it is stored: promise 12.
+  case deniedCommit = "denied_commit"
 }
 
 extension Sabotage {
@@ -47,7 +51,7 @@ extension MemoryState {
     case .changedBatchSize:
       guard let size = jobs[job]?.batchSize.rawValue, let smaller = BatchSize(rawValue: size - 1) else { return }
       jobs[job]?.batchSize = smaller
-    case nil, .unfencedCommit, .blindCommit, .mostRecentlyUsed: break
+    case nil, .unfencedCommit, .blindCommit, .mostRecentlyUsed, .neverReclaimed, .deniedCommit: break
     }
   }
 }

@@ -17,7 +17,8 @@ struct SimulateCommand: AsyncParsableCommand {
       a promise was broken.
 
       Example: chancery simulate --seeds 100
-               chancery simulate --from 1234 --seeds 1 --trace
+               chancery simulate --from 1234 --seeds 1 --trace --keep late-result.scenario
+               chancery simulate --scenario late-result.scenario
       """)
 
   @Option(parsing: .unconditional, help: "How many seeds.") var seeds = 100
@@ -29,9 +30,13 @@ struct SimulateCommand: AsyncParsableCommand {
     transform: Sabotage.init(parsing:))
   var sabotage: Sabotage?
   @Flag(help: "Print the last events of each seed that fails, on standard error.") var trace = false
+  @Option(help: "Write down in a file what comes over the cluster with the one seed, to be kept or changed.")
+  var keep: String?
+  @Option(help: "Run what such a file says instead of seeds.") var scenario: String?
   @OptionGroup var output: OutputOptions
 
   func validate() throws {
+    if keep != nil, seeds != 1 { throw ValidationError("--keep takes --seeds 1") }
     guard (1...1_000_000).contains(seeds) else {
       throw ValidationError("--seeds \(seeds) is not between 1 and 1000000")
     }
@@ -47,11 +52,14 @@ struct SimulateCommand: AsyncParsableCommand {
     let started = ContinuousClock.now
     var size = SimulatedRun.Size()
     size.records = records
+    let scenarios = try scenario.map { [try Self.read($0, size)] }
+    if let keep { try Self.write(Scenario(seed: from, size: size), to: keep) }
     let crew = SimulationCrew(
-      run: SimulatedRun(size: size, sabotage: sabotage), from: from, seeds: seeds, printsTraces: trace)
+      run: SimulatedRun(size: size, sabotage: sabotage), count: scenarios?.count ?? seeds, printsTraces: trace
+    ) { [from, size] index in scenarios?[index] ?? Scenario(seed: from &+ UInt64(index), size: size) }
     let threads = threads ?? ProcessInfo.processInfo.activeProcessorCount
     await withTaskGroup(of: Void.self) { group in
-      for _ in 0..<min(threads, seeds) { group.addTask { await crew.work() } }
+      for _ in 0..<min(threads, scenarios?.count ?? seeds) { group.addTask { await crew.work() } }
     }
     var report = crew.report
     report.seconds = (started.duration(to: .now).inSeconds * 10).rounded() / 10
@@ -59,44 +67,68 @@ struct SimulateCommand: AsyncParsableCommand {
     guard let first = report.failures.first else { return }
     throw CommandFailure(
       code: "promise_broken",
-      message: "\(report.violations) promises were broken in \(report.failures.count) of \(seeds) seeds",
-      hint: "see how with 'chancery simulate --from \(first.seed) --seeds 1 --trace'", exitCode: .verification)
+      message: "\(report.violations) promises were broken in \(report.failures.count) of \(report.seeds) runs",
+      hint: scenario.map { "see how with 'chancery simulate --scenario \($0) --trace'" }
+        ?? "see how with 'chancery simulate --from \(first.seed) --seeds 1 --trace', and keep it with --keep",
+      exitCode: .verification)
+  }
+
+  private static func read(_ path: String, _ size: SimulatedRun.Size) throws -> Scenario {
+    let text: String
+    do {
+      text = try String(contentsOf: URL(filePath: path), encoding: .utf8)
+    } catch {
+      throw CommandFailure(code: "unreadable_file", path: path, cannotBe: "read", error, hint: "check the path")
+    }
+    do {
+      return try Scenario(parsing: text, size: size)
+    } catch {
+      throw CommandFailure.usage("\(path): \(error)")
+    }
+  }
+
+  private static func write(_ scenario: Scenario, to path: String) throws {
+    do {
+      try Data(scenario.description.utf8).write(to: URL(filePath: path))
+    } catch {
+      throw CommandFailure(code: "unwritable_file", path: path, cannotBe: "written", error, hint: "check the path")
+    }
   }
 }
 
-/// Threads that take one seed after another.
+/// Threads that take one run after another.
 private final class SimulationCrew: Sendable {
   private let run: SimulatedRun
-  private let from: UInt64
-  private let seeds: Int
+  private let count: Int
+  private let scenario: @Sendable (Int) -> Scenario
   private let printsTraces: Bool
   private let progress = ProgressLine("seeds")
   private let state = Mutex((taken: 0, report: SimulationReport()))
 
-  init(run: SimulatedRun, from: UInt64, seeds: Int, printsTraces: Bool) {
+  init(run: SimulatedRun, count: Int, printsTraces: Bool, _ scenario: @escaping @Sendable (Int) -> Scenario) {
     self.run = run
-    self.from = from
-    self.seeds = seeds
+    self.count = count
     self.printsTraces = printsTraces
+    self.scenario = scenario
   }
 
   var report: SimulationReport { state.withLock { $0.report } }
 
-  /// Takes seeds until there are none left, on a thread of its own: a simulation blocks from its beginning to its end.
+  /// Takes runs until there are none left, on a thread of its own: a simulation blocks from its beginning to its end.
   func work() async {
     await withCheckedContinuation { continuation in
       Thread.detachNewThread {
-        while let seed = self.next() { self.add(self.run.run(seed: seed)) }
+        while let index = self.next() { self.add(self.run.run(self.scenario(index))) }
         continuation.resume()
       }
     }
   }
 
-  private func next() -> UInt64? {
+  private func next() -> Int? {
     state.withLock { state in
-      guard state.taken < seeds else { return nil }
+      guard state.taken < count else { return nil }
       defer { state.taken += 1 }
-      return from &+ UInt64(state.taken)
+      return state.taken
     }
   }
 
@@ -105,10 +137,11 @@ private final class SimulationCrew: Sendable {
       state.report.add(outcome)
       return state.report.seeds
     }
-    progress.update(UInt64(done), of: UInt64(seeds))
-    if done == seeds { progress.finish() }
+    progress.update(UInt64(done), of: UInt64(count))
+    if done == count { progress.finish() }
     if printsTraces, !outcome.violations.isEmpty {
-      StandardError.write("seed \(outcome.seed):\n" + outcome.trace.joined(separator: "\n") + "\n")
+      StandardError.write(
+        "seed \(outcome.scenario.seed):\n\(outcome.scenario)" + outcome.trace.joined(separator: "\n") + "\n")
     }
   }
 }
@@ -149,7 +182,7 @@ private struct SimulationReport: TableRow {
     for (fault, count) in outcome.faults { faults[fault.rawValue, default: 0] += count }
     guard !outcome.violations.isEmpty else { return }
     violations += outcome.violations.count
-    failures.append(Failure(seed: outcome.seed, violations: outcome.violations))
+    failures.append(Failure(seed: outcome.scenario.seed, violations: outcome.violations))
     failures.sort { $0.seed < $1.seed }
   }
 
