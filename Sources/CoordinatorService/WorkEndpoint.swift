@@ -109,6 +109,8 @@ struct WorkEndpoint: ChanceryV1.Batches.Service {
       do throws(StorageError) {
         page = try await coordinator.store.payloads(of: batch, after: after, maximumBytes: StreamLimits.chunkBytes)
       } catch {
+        // The stream is ending, which gives back what the signer had; nothing is wrong with the batch.
+        if error.code == .cancelled { throw RPCError(.cancelled, error.message) }
         return error
       }
       guard let last = page.ids.last else { break }

@@ -11,12 +11,14 @@ final class FaultyDatabase: Sendable {
     var hits = 0
   }
 
+  private let clock: any ServiceClock
   private let random: any RandomSource
   private let state = Mutex(State())
   private let trace: @Sendable (String) -> Void
 
   /// A database without faults. `trace` is told of every call that fails.
-  init(random: any RandomSource, trace: @escaping @Sendable (String) -> Void) {
+  init(clock: any ServiceClock, random: any RandomSource, trace: @escaping @Sendable (String) -> Void) {
+    self.clock = clock
     self.random = random
     self.trace = trace
   }
@@ -36,8 +38,10 @@ final class FaultyDatabase: Sendable {
     lose(oneOf: 0)
   }
 
-  /// What becomes of the next call.
-  func fate() -> StoreFate {
+  /// What becomes of the next call, which takes its time.
+  func fate() async -> StoreFate {
+    // Ends early only when the task is cancelled, in the middle of the call.
+    try? await clock.sleep(for: .microseconds(100 + random.next(below: 5000)))
     let fate = state.withLock { state -> StoreFate in
       let isLost = state.losesOneOf > 0 && random.next(below: state.losesOneOf) == 0
       guard state.isAway || isLost else { return .made }

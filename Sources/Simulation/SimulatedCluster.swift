@@ -56,7 +56,7 @@ public final class SimulatedCluster: Sendable {
   public init(
     world: World, shape: Shape = Shape(), observer: any Observer = NoObserver(), sabotage: Sabotage? = nil,
     fate: @escaping MemoryNetwork.FaultHook = { _, _ in .deliver(after: .zero) },
-    storeFate: @escaping @Sendable () -> StoreFate = { .made }
+    storeFate: @escaping @Sendable () async -> StoreFate = { .made }
   ) throws {
     self.world = world
     self.shape = shape

@@ -65,7 +65,7 @@ public struct SimulatedRun: Sendable {
     let world = World(seed: scenario.seed)
     let chronicle = Chronicle(clock: world.clock)
     let network = FaultyNetwork(clock: world.clock, random: world.random) { chronicle.add($0) }
-    let database = FaultyDatabase(random: world.random) { chronicle.add($0) }
+    let database = FaultyDatabase(clock: world.clock, random: world.random) { chronicle.add($0) }
     var outcome = Outcome(scenario: scenario)
     do {
       let cluster = try SimulatedCluster(

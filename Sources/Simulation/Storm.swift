@@ -175,7 +175,12 @@ final class Storm: Sendable {
       let signatures = try await cluster.database.signatures(query, after: nil, maximumBytes: 1 << 30)
       checkKept(signatures)
       try checkAnswers()
+      if let failed = try cluster.database.failedBatches().first {
+        complain("promise 1: \(failed) was charged with a failure of its own, and none of its records can fail")
+      }
       if isLast { try await verify(signatures) }
+    } catch let error as StorageError where error.code == .cancelled && !isLast {
+      // The faults are over, and so are the looks between them.
     } catch {
       complain("the store cannot be read: \(error)")
     }

@@ -3,7 +3,7 @@ package import Domain
 extension MemoryDatabase {
   /// See `AuditStore`.
   public func audit() async throws(StorageError) -> AuditReport {
-    try look { state, now throws(StorageError) in
+    try await look { state, now throws(StorageError) in
       AuditReport(findings: [
         try state.auditNothingLost(), state.auditSignedOnce(), state.auditKeyExclusive(), state.auditOneKeyPerBatch(),
         state.auditLeastRecentlyUsed(at: now.instant), state.auditCounts(),
@@ -28,9 +28,20 @@ package struct SigningProof: Sendable, Hashable {
 }
 
 extension MemoryDatabase {
+  /// The batches that were charged with a failure.
+  package func failedBatches() throws(StorageError) -> [BatchAttempt] {
+    try run { state, _ throws(StorageError) in
+      state.jobsByAge.compactMap { state.jobs[$0] }.flatMap { job in
+        job.batches.enumerated().filter { $0.element.spent.failures > 0 }.map {
+          BatchAttempt(jobID: job.id, seq: Int32($0.offset), attempt: $0.element.attempt)
+        }
+      }
+    }
+  }
+
   /// How every batch was signed that is signed.
   package func signingProofs() throws(StorageError) -> Set<SigningProof> {
-    try look { state, _ throws(StorageError) in
+    try run { state, _ throws(StorageError) in
       var proofs: Set<SigningProof> = []
       for job in state.jobs.values {
         for (seq, batch) in job.batches.enumerated() where batch.state == .signed {

@@ -3,7 +3,7 @@ public import Domain
 extension MemoryDatabase {
   /// See `JobStore`.
   public func plan(target: Int) async throws(StorageError) -> Int {
-    try step { state, _ throws(StorageError) in
+    try await step { state, _ throws(StorageError) in
       var planned = 0
       for id in state.jobsByRank {
         guard let job = state.jobs[id], job.state == .running, !job.isPlanned else { continue }
@@ -18,7 +18,7 @@ extension MemoryDatabase {
   public func claim(
     _ algorithms: Set<SignatureAlgorithm>, coordinator: CoordinatorID, claim: ClaimID, limit: Int
   ) async throws(StorageError) -> [ClaimedBatch] {
-    try step { state, now throws(StorageError) in
+    try await step { state, now throws(StorageError) in
       var waiting: [(rank: (Int, Int, Int), id: JobID, index: Int)] = []
       for (age, id) in state.jobsByRank.enumerated() {
         guard let job = state.jobs[id], job.state == .running, algorithms.contains(job.algorithm) else { continue }
@@ -39,26 +39,26 @@ extension MemoryDatabase {
 
   /// See `JobStore`.
   public func batchesClaimed(by coordinator: CoordinatorID) async throws(StorageError) -> [BatchAttempt] {
-    try look { state, _ throws(StorageError) in
+    try await look { state, _ throws(StorageError) in
       state.leasedBatches { $0 == coordinator }
     }
   }
 
   /// See `JobStore`.
   public func giveBack(_ returns: [ReturnedBatch]) async throws(StorageError) -> Int {
-    try step { state, now throws(StorageError) in
+    try await step { state, now throws(StorageError) in
       returns.count { giveBack($0, &state, now) }
     }
   }
 
   /// See `JobStore`.
   public func heartbeat(_ coordinator: CoordinatorID) async throws(StorageError) {
-    try step { state, now throws(StorageError) in state.heartbeats[coordinator] = now.instant }
+    try await step { state, now throws(StorageError) in state.heartbeats[coordinator] = now.instant }
   }
 
   /// See `JobStore`.
   public func reclaimFromStaleCoordinators(timeout: Duration) async throws(StorageError) -> Int {
-    try step { state, now throws(StorageError) in
+    try await step { state, now throws(StorageError) in
       if state.sabotage == .neverReclaimed { return 0 }
       state.heartbeats = state.heartbeats.filter { $0.value.duration(to: now.instant) <= timeout }
       let stale = state.leasedBatches { coordinator in
@@ -70,7 +70,7 @@ extension MemoryDatabase {
 
   /// See `JobStore`.
   public func unregister(_ coordinator: CoordinatorID) async throws(StorageError) {
-    try step { state, _ throws(StorageError) in state.heartbeats[coordinator] = nil }
+    try await step { state, _ throws(StorageError) in state.heartbeats[coordinator] = nil }
   }
 
   private func giveBack(

@@ -3,7 +3,7 @@ import Domain
 extension MemoryDatabase {
   /// See `JobStore`.
   public func commit(_ results: [SignedBatch]) async throws(StorageError) -> [CommitOutcome] {
-    try step { state, now throws(StorageError) in
+    try await step { state, now throws(StorageError) in
       results.map { state.commit($0, now) }
     }
   }

@@ -3,7 +3,7 @@ public import Domain
 extension MemoryDatabase {
   /// See `JobStore`.
   public func submit(_ submission: JobSubmission) async throws(StorageError) -> Job {
-    try step { state, now throws(StorageError) in
+    try await step { state, now throws(StorageError) in
       let takenBy = submission.idempotencyKey.flatMap { state.jobsByIdempotencyKey[$0] } ?? submission.id
       if let job = state.jobs[takenBy] {
         guard job.isMade(by: submission) else { throw .submissionConflict(submission, with: job.id) }
@@ -25,12 +25,12 @@ extension MemoryDatabase {
 
   /// See `JobStore`.
   public func job(_ id: JobID) async throws(StorageError) -> Job? {
-    try look { state, _ throws(StorageError) in state.jobs[id]?.snapshot }
+    try await look { state, _ throws(StorageError) in state.jobs[id]?.snapshot }
   }
 
   /// See `JobStore`.
   public func jobs(limit: Int, before: JobCursor?) async throws(StorageError) -> [Job] {
-    try look { state, _ throws(StorageError) in
+    try await look { state, _ throws(StorageError) in
       let newestFirst = state.jobs.values.sorted { ($0.createdAt, $0.id) > ($1.createdAt, $1.id) }
       let older = newestFirst.filter { job in
         before.map { (job.createdAt, job.id) < ($0.createdAt, $0.id) } ?? true
@@ -41,7 +41,7 @@ extension MemoryDatabase {
 
   /// See `JobStore`.
   public func setState(_ id: JobID, to next: JobState) async throws(StorageError) -> Job {
-    try step { state, now throws(StorageError) in
+    try await step { state, now throws(StorageError) in
       guard var job = state.jobs[id] else { throw .unknownJob(id) }
       if job.state == next { return job.snapshot }
       guard job.state.mayBeSet(to: next) else { throw .jobState(id, job.state, next) }
@@ -60,7 +60,7 @@ extension MemoryDatabase {
 
   /// See `JobStore`.
   public func retryFailed(_ id: JobID) async throws(StorageError) -> Int {
-    try step { state, _ throws(StorageError) in
+    try await step { state, _ throws(StorageError) in
       guard let job = state.jobs[id] else { throw .unknownJob(id) }
       guard job.state != .cancelled else { throw .retryOfCancelled(id) }
       let source = try state.source(job.sourceID)
@@ -75,7 +75,7 @@ extension MemoryDatabase {
 
   /// See `JobStore`.
   public func endFinishedJobs() async throws(StorageError) -> [JobID] {
-    try step { state, now throws(StorageError) in
+    try await step { state, now throws(StorageError) in
       let finished = state.jobsByAge.filter { id in
         state.jobs[id].map { !$0.state.hasEnded && $0.isFinished } ?? false
       }

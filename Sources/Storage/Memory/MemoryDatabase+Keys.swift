@@ -3,7 +3,7 @@ public import Domain
 extension MemoryDatabase {
   /// See `KeyStore`.
   public func reserveKeyIDs(_ count: Int) async throws(StorageError) -> [KeyID] {
-    try step { state, _ throws(StorageError) in
+    try await step { state, _ throws(StorageError) in
       let first = state.lastKeyID + 1
       state.lastKeyID += Int64(count)
       return (0..<count).map { KeyID(rawValue: first + Int64($0)) }
@@ -12,7 +12,7 @@ extension MemoryDatabase {
 
   /// See `KeyStore`.
   public func insert(_ keys: [NewKey]) async throws(StorageError) -> [Key] {
-    try step { state, now throws(StorageError) in
+    try await step { state, now throws(StorageError) in
       var known: [[UInt8]: KeyID] = [:]
       for key in state.keys.values { known[key.publicKey] = key.id }
       for key in keys {
@@ -31,14 +31,14 @@ extension MemoryDatabase {
 
   /// See `KeyStore`.
   public func key(_ id: KeyID) async throws(StorageError) -> Key? {
-    try look { state, now throws(StorageError) in state.keys[id]?.snapshot(at: now.instant) }
+    try await look { state, now throws(StorageError) in state.keys[id]?.snapshot(at: now.instant) }
   }
 
   /// See `KeyStore`.
   public func keys(
     algorithm: SignatureAlgorithm?, after: KeyID?, limit: Int
   ) async throws(StorageError) -> [Key] {
-    try look { state, now throws(StorageError) in
+    try await look { state, now throws(StorageError) in
       let start = after.map { after in state.keyIDs.lowerBound { $0 <= after } } ?? 0
       var page: [Key] = []
       for id in state.keyIDs[start...] {
@@ -52,14 +52,14 @@ extension MemoryDatabase {
 
   /// See `KeyStore`.
   public func activeKeyCount(_ algorithm: SignatureAlgorithm) async throws(StorageError) -> Int {
-    try look { state, _ throws(StorageError) in
+    try await look { state, _ throws(StorageError) in
       state.keys.values.count { $0.state == .active && $0.algorithm == algorithm }
     }
   }
 
   /// See `KeyStore`.
   public func wrappedPrivateKey(_ id: KeyID) async throws(StorageError) -> [UInt8] {
-    try look { state, _ throws(StorageError) in
+    try await look { state, _ throws(StorageError) in
       guard let key = state.keys[id] else { throw .unknownKey(id) }
       return key.wrappedPrivateKey
     }
@@ -67,7 +67,7 @@ extension MemoryDatabase {
 
   /// See `KeyStore`.
   public func setState(_ id: KeyID, to next: KeyState) async throws(StorageError) -> Key {
-    try step { state, now throws(StorageError) in
+    try await step { state, now throws(StorageError) in
       guard var key = state.keys[id] else { throw .unknownKey(id) }
       if key.state != next {
         guard key.state.mayBecome(next) else { throw .keyState(id, key.state, next) }

@@ -3,14 +3,14 @@ public import Domain
 extension MemoryDatabase {
   /// See `KeyStore`.
   public func grant(_ requests: [GrantRequest]) async throws(StorageError) -> [GrantOutcome] {
-    try step { state, now throws(StorageError) in
+    try await step { state, now throws(StorageError) in
       requests.map { state.grant($0, now) }
     }
   }
 
   /// See `KeyStore`.
   public func renew(_ id: KeyID, lease: LeaseID, ttl: Duration) async throws(StorageError) -> Bool {
-    try step { state, now throws(StorageError) in
+    try await step { state, now throws(StorageError) in
       guard let key = state.keys[id], key.leaseID == lease, key.isLive(at: now.instant) else { return false }
       state.keys[id]?.leaseUntil = now.instant.advanced(by: ttl)
       return true
@@ -19,7 +19,7 @@ extension MemoryDatabase {
 
   /// See `KeyStore`.
   public func endLeases(_ leases: [LeaseName]) async throws(StorageError) -> [Bool] {
-    try step { state, _ throws(StorageError) in
+    try await step { state, _ throws(StorageError) in
       leases.map { lease in
         guard state.keys[lease.keyID]?.leaseID == lease.leaseID else { return false }
         state.keys[lease.keyID]?.leaseUntil = nil
@@ -31,7 +31,7 @@ extension MemoryDatabase {
 
   /// See `KeyStore`.
   public func recordReleases(_ releases: [LeaseRelease]) async throws(StorageError) {
-    try step { state, now throws(StorageError) in
+    try await step { state, now throws(StorageError) in
       for release in releases { state.record(release, at: now.tick) }
     }
   }
@@ -40,7 +40,7 @@ extension MemoryDatabase {
   public func beginGeneration(
     _ algorithm: SignatureAlgorithm
   ) async throws(StorageError) -> (generation: Int64, keys: [LeasedKeyState]) {
-    try step { state, now throws(StorageError) in
+    try await step { state, now throws(StorageError) in
       state.lastGeneration += 1
       let generation = state.lastGeneration
       state.generations[algorithm] = generation
@@ -65,7 +65,7 @@ extension MemoryDatabase {
 
   /// See `KeyStore`.
   public func joinGeneration(_ ids: [KeyID], decision: DecisionNumber) async throws(StorageError) {
-    try step { state, now throws(StorageError) in
+    try await step { state, now throws(StorageError) in
       for id in ids {
         guard let key = state.keys[id], key.state == .active,
           state.generations[key.algorithm] == decision.generation
@@ -83,7 +83,7 @@ extension MemoryDatabase {
 
   /// See `KeyStore`.
   public func leaseStates(_ ids: [KeyID]) async throws(StorageError) -> [LeasedKeyState] {
-    try look { state, now throws(StorageError) in
+    try await look { state, now throws(StorageError) in
       ids.compactMap { state.keys[$0]?.leasedState(at: now.instant) }
     }
   }

@@ -3,14 +3,14 @@ public import Domain
 extension MemoryDatabase {
   /// See `RecordStore`.
   public func put(_ records: [NewRecord]) async throws(StorageError) -> PutOutcome {
-    try step { state, now throws(StorageError) in
+    try await step { state, now throws(StorageError) in
       try state.put(records, at: now.time)
     }
   }
 
   /// See `RecordStore`.
   public func record(_ name: RecordName, source: Source) async throws(StorageError) -> Record? {
-    try look { state, _ throws(StorageError) in
+    try await look { state, _ throws(StorageError) in
       let rows = try state.source(source.id)
       guard let id = state.recordID(name, of: source), let row = rows.row(id) else { return nil }
       return Record(
@@ -22,7 +22,7 @@ extension MemoryDatabase {
   public func status(
     _ name: RecordName, source: Source, job: JobID?
   ) async throws(StorageError) -> RecordStatus? {
-    try look { state, _ throws(StorageError) in
+    try await look { state, _ throws(StorageError) in
       let rows = try state.source(source.id)
       guard let id = state.recordID(name, of: source) else { return nil }
       let signature = rows.signatures[id]
@@ -35,19 +35,19 @@ extension MemoryDatabase {
 
   /// See `RecordStore`.
   public func source(named name: String) async throws(StorageError) -> Source? {
-    try look { state, _ throws(StorageError) in state.sources.first { $0.source.name == name }?.source }
+    try await look { state, _ throws(StorageError) in state.sources.first { $0.source.name == name }?.source }
   }
 
   /// See `RecordStore`.
   public func sources() async throws(StorageError) -> [Source] {
-    try look { state, _ throws(StorageError) in state.sources.map(\.source).sorted { $0.name < $1.name } }
+    try await look { state, _ throws(StorageError) in state.sources.map(\.source).sorted { $0.name < $1.name } }
   }
 
   /// See `RecordStore`.
   public func payloads(
     of batch: ClaimedBatch, after: RecordID?, maximumBytes: Int
   ) async throws(StorageError) -> PayloadPage {
-    try look { state, _ throws(StorageError) in
+    try await look { state, _ throws(StorageError) in
       let rows = try state.source(batch.source.id)
       var page = PayloadPage()
       for row in rows.rows(in: batch.firstID.rawValue...batch.lastID.rawValue) {
@@ -65,7 +65,7 @@ extension MemoryDatabase {
   public func signatures(
     _ query: SignatureQuery, after: RecordID?, maximumBytes: Int
   ) async throws(StorageError) -> [StoredSignature] {
-    try look { state, _ throws(StorageError) in
+    try await look { state, _ throws(StorageError) in
       let index = try state.sourceIndex(query.source.id)
       var page: [StoredSignature] = []
       var bytes = 0
@@ -86,7 +86,7 @@ extension MemoryDatabase {
 
   /// Adds a source with rows of its own, as an operator maps an existing table. Throws `conflict` when the name is taken.
   public func addSource(named name: String, rows: [(id: Int64, payload: [UInt8])]) throws(StorageError) -> Source {
-    try step { state, _ throws(StorageError) in
+    try run { state, _ throws(StorageError) in
       guard !state.sources.contains(where: { $0.source.name == name }) else {
         throw StorageError(.conflict, "there is a source named \(name) already: choose another name")
       }
@@ -104,7 +104,7 @@ extension MemoryDatabase {
   public func replaceRows(
     of source: Source, with rows: [(id: Int64, payload: [UInt8])]
   ) throws(StorageError) {
-    try step { state, _ throws(StorageError) in
+    try run { state, _ throws(StorageError) in
       let index = try state.sourceIndex(source.id)
       precondition(source.name != Source.records, "records are only ever added")
       state.sources[index].setRows(rows)

@@ -6,8 +6,8 @@ public import TimeAndChance
 /// Postgres stores do, and what it does follows from its calls, the clock and the source of randomness alone.
 ///
 /// Nothing is kept when the process ends. What it holds grows with what is stored; only events are dropped, the oldest
-/// first, beyond `maximumEvents`. Its calls never suspend, and never throw `unavailable` or `outcomeUnknown` unless it is
-/// `faulty`. In a task that is cancelled they throw `cancelled`, as calls of a server do.
+/// first, beyond `maximumEvents`. Unless it is `faulty` its calls never suspend, and never throw `unavailable` or
+/// `outcomeUnknown`. In a task that is cancelled they throw `cancelled`, as calls of a server do.
 public final class MemoryDatabase: Sendable {
   /// How many events are kept.
   public static let maximumEvents = 100_000
@@ -18,7 +18,7 @@ public final class MemoryDatabase: Sendable {
   private let startedAt: (instant: ContinuousClock.Instant, time: Timestamp)
   private let content: Content
   /// Decides about each call; nil where all are made.
-  private let fate: (@Sendable () -> StoreFate)?
+  private let fate: (@Sendable () async -> StoreFate)?
 
   /// What is stored; shared by all who look at it.
   private final class Content: Sendable {
@@ -42,30 +42,30 @@ public final class MemoryDatabase: Sendable {
     self.startedAt = (clock.now, startedAt)
   }
 
-  private init(_ other: MemoryDatabase, fate: @escaping @Sendable () -> StoreFate) {
+  private init(_ other: MemoryDatabase, fate: @escaping @Sendable () async -> StoreFate) {
     content = other.content
     self.fate = fate
     (clock, random, policy, startedAt) = (other.clock, other.random, other.policy, other.startedAt)
   }
 
-  /// The same stores, reached in a way that can fail: `fate` decides about each call.
-  public func faulty(_ fate: @escaping @Sendable () -> StoreFate) -> MemoryDatabase {
+  /// The same stores, reached in a way that takes time and can fail: `fate` decides about each call, when it likes.
+  public func faulty(_ fate: @escaping @Sendable () async -> StoreFate) -> MemoryDatabase {
     MemoryDatabase(self, fate: fate)
   }
 
   /// Runs a step that changes nothing that can be seen.
   func look<Result: Sendable>(
     _ body: (inout MemoryState, MemoryState.Moment) throws(StorageError) -> Result
-  ) throws(StorageError) -> Result {
-    if let fate, fate() != .made { throw .away }
+  ) async throws(StorageError) -> Result {
+    if let fate, await fate() != .made { throw .away }
     return try run(body)
   }
 
   /// Runs a step that nothing else can interrupt or see half done.
   func step<Result: Sendable>(
     _ body: (inout MemoryState, MemoryState.Moment) throws(StorageError) -> Result
-  ) throws(StorageError) -> Result {
-    switch fate?() ?? .made {
+  ) async throws(StorageError) -> Result {
+    switch await fate?() ?? .made {
     case .made: return try run(body)
     case .unavailable: throw .away
     case .outcomeUnknown:
@@ -74,7 +74,8 @@ public final class MemoryDatabase: Sendable {
     }
   }
 
-  private func run<Result: Sendable>(
+  /// Runs a step, whatever the fate of calls.
+  func run<Result: Sendable>(
     _ body: (inout MemoryState, MemoryState.Moment) throws(StorageError) -> Result
   ) throws(StorageError) -> Result {
     if Task.isCancelled { throw StorageError(.cancelled, "the task was cancelled") }
