@@ -41,10 +41,13 @@ fuzz: packages ## Fuzz what reads bytes from outside (FUZZ_SECONDS=60 for each t
 model: packages ## Check the model of leases and commits with spin.
 	docs/model/check
 
+chaos: build ## Break clusters of real processes in every way that is known (ARGS='--fault redis-killed', '--list').
+	.build/release/chancery chaos $(ARGS)
+
 test: packages lint check-generated ## Install what is missing, and run every test; fuzzes for some seconds too.
 	swift test --package-path Codegen
 	swift test --no-parallel
 	Tests/Fuzzing/fuzz 4
 	docs/model/check
 
-.PHONY: help toolchain packages format lint generate check-generated build demo bench-rpc-peers fuzz model test
+.PHONY: help toolchain packages format lint generate check-generated build demo bench-rpc-peers fuzz model chaos test

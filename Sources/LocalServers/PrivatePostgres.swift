@@ -17,6 +17,8 @@ public final class PrivatePostgres: Sendable {
     public var requiresPassword = false
     /// More settings of `postgresql.conf`.
     public var settings: [String: String] = [:]
+    /// Added to the environment of the server.
+    public var environment: [String: String] = [:]
     /// Where the server is of which this one is a streaming replica; nil for none. It is copied when this one starts.
     public var primary: String?
 
@@ -54,6 +56,13 @@ public final class PrivatePostgres: Sendable {
         try installation.createCluster(at: data, log: log)
       }
     }
+  }
+
+  /// The name of a server's socket in its directory.
+  public nonisolated static let socketName = ".s.PGSQL.5432"
+  /// The socket.
+  public nonisolated var socketPath: String {
+    log.deletingLastPathComponent().appending(path: Self.socketName).path
   }
 
   /// Where libpq finds the server, as another user.
@@ -161,7 +170,8 @@ public final class PrivatePostgres: Sendable {
     try waitForPredecessor()
     // SIGQUIT makes it end at once and take its children and shared memory along.
     let process = try ServerProcess(
-      installation.command("postgres", ["-D", data.path] + arguments), log: log, deathSignal: SIGQUIT)
+      installation.command("postgres", ["-D", data.path] + arguments), log: log, environment: options.environment,
+      deathSignal: SIGQUIT)
     self.process = process
     try waitUntil("the PostgreSQL server accepts connections") {
       guard process.isRunning else {

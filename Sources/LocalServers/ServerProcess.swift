@@ -51,10 +51,13 @@ public final class ServerProcess {
     if isRunning { kill(pid, number) }
   }
 
+  /// Whether the process is stopped, as by SIGSTOP.
+  public var isStopped: Bool { isRunning && state == "T" }
+
   /// Stops the process as SIGSTOP does, and returns when it does nothing any more: the signal alone takes effect later.
   public func freeze() throws {
     signal(SIGSTOP)
-    try waitUntil("process \(pid) has stopped") { !isRunning || state == "T" }
+    try waitUntil("process \(pid) has stopped") { !isRunning || isStopped }
   }
 
   /// The letter of the process's state in /proc.

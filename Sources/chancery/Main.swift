@@ -24,7 +24,9 @@ struct Chancery: AsyncParsableCommand {
       CommandGroup(name: "Records and keys", subcommands: [RecordsCommand.self, KeysCommand.self]),
       CommandGroup(
         name: "Prove",
-        subcommands: [SignaturesCommand.self, VerifyCommand.self, AuditCommand.self, SimulateCommand.self]),
+        subcommands: [
+          SignaturesCommand.self, VerifyCommand.self, AuditCommand.self, SimulateCommand.self, ChaosCommand.self,
+        ]),
       CommandGroup(name: "Run", subcommands: [ServeCommand.self, DatabaseCommand.self, HealthCommand.self]),
       CommandGroup(
         name: "Call", subcommands: [CallCommand.self, ServicesCommand.self, DescribeCommand.self]),

@@ -33,22 +33,28 @@ final class ClusterService {
   private let arguments: [String]
   private let log: URL
   private let ready: String
+  private var environment: [String: String]
   private var startedAt = ContinuousClock.now
   private var restarts = 0
   private static let backoff = Backoff(initial: .milliseconds(100), maximum: .seconds(5))
 
-  /// Starts the process.
-  init(_ kind: ServiceKind, _ name: String, _ arguments: [String], listen: String?, in directory: URL) throws {
+  /// Starts the process, by a program that becomes it if a launcher is given; `environment` is added to that of this one.
+  init(
+    _ kind: ServiceKind, _ name: String, _ arguments: [String], listen: String?, launcher: [String] = [],
+    environment: [String: String] = [:], in directory: URL
+  ) throws {
     self.kind = kind
     self.name = name
+    self.environment = environment
     log = directory.appending(path: "\(name).log")
     ready = directory.appending(path: "\(name).ready").path
     self.arguments =
-      [Self.executable, "serve", kind.rawValue] + arguments
+      launcher + [Self.executable, "serve", kind.rawValue] + arguments
       + ["--name", name, "--ready-file", ready, "--log-format", "json"]
     try? FileManager.default.removeItem(atPath: ready)
     process = try ServerProcess(
-      self.arguments + (listen.map { ["--listen", $0] } ?? []), log: log, deathSignal: SIGKILL)
+      self.arguments + (listen.map { ["--listen", $0] } ?? []), log: log, environment: environment,
+      deathSignal: SIGKILL)
   }
 
   /// Waits until it takes calls; throws with the end of its log when it ends before.
@@ -70,13 +76,15 @@ final class ClusterService {
     return startedAt.duration(to: .now) >= Self.backoff.delay(attempt: restarts, random: SystemRandom())
   }
 
-  /// Starts it again, at the same address.
-  func restart() throws {
+  /// Starts it again, at the same address; with another environment if one is given.
+  func restart(environment: [String: String]? = nil) throws {
+    self.environment = environment ?? self.environment
     // One that ran for a while was no failure to start.
     restarts = startedAt.duration(to: .now) > .seconds(10) ? 0 : restarts + 1
     startedAt = .now
     let listen = kind.portOffset == nil ? [] : ["--listen", address]
-    process = try ServerProcess(arguments + listen, log: log, deathSignal: SIGKILL)
+    process = try ServerProcess(
+      arguments + listen, log: log, environment: self.environment, deathSignal: SIGKILL)
   }
 
   /// The peak resident memory so far, in bytes.

@@ -9,17 +9,20 @@ struct DevAuthority {
   private let key: OpaquePointer
   private let certificate: OpaquePointer
 
-  /// How long the certificates hold.
-  private static let days = 90
+  /// How long the certificates of an authority hold, from now.
+  private let seconds: Int
+  /// 90 days.
+  static let standardSeconds = 90 * 86_400
 
   /// Makes an authority and writes its certificate into `directory`, which is made if it is not there. To be closed.
-  init(in directory: URL) throws {
+  init(in directory: URL, validFor seconds: Int = standardSeconds) throws {
     self.directory = directory
+    self.seconds = seconds
     try FileManager.default.createDirectory(
       at: directory, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
     key = try Self.makeKey()
     certificate = try Self.makeCertificate(
-      of: key, named: "Chancery private authority", issuer: nil,
+      of: key, named: "Chancery private authority", issuer: nil, validFor: seconds,
       extensions: [(NID_basic_constraints, "critical,CA:TRUE"), (NID_key_usage, "critical,keyCertSign")])
     try Self.write(to: authorityFile, mode: 0o644) { PEM_write_bio_X509($0, certificate) }
   }
@@ -37,7 +40,7 @@ struct DevAuthority {
     let leafKey = try Self.makeKey()
     defer { EVP_PKEY_free(leafKey) }
     let leaf = try Self.makeCertificate(
-      of: leafKey, named: name, issuer: (certificate, key),
+      of: leafKey, named: name, issuer: (certificate, key), validFor: seconds,
       extensions: [
         (NID_basic_constraints, "critical,CA:FALSE"), (NID_key_usage, "critical,digitalSignature"),
         (NID_ext_key_usage, "serverAuth,clientAuth"),
@@ -73,7 +76,7 @@ struct DevAuthority {
   /// Signs a certificate; without an issuer it signs itself.
   private static func makeCertificate(
     of key: OpaquePointer, named name: String, issuer: (certificate: OpaquePointer, key: OpaquePointer)?,
-    extensions: [(nid: Int32, value: String)]
+    validFor seconds: Int, extensions: [(nid: Int32, value: String)]
   ) throws -> OpaquePointer {
     guard let certificate = X509_new() else { throw failure("make a certificate") }
     do {
@@ -84,7 +87,7 @@ struct DevAuthority {
         ASN1_INTEGER_set_int64(X509_get_serialNumber(certificate), Int64(serial)) == 1,
         // An hour back, for clocks that differ.
         X509_gmtime_adj(X509_getm_notBefore(certificate), -3600) != nil,
-        X509_gmtime_adj(X509_getm_notAfter(certificate), days * 86_400) != nil,
+        X509_gmtime_adj(X509_getm_notAfter(certificate), seconds) != nil,
         X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8, name, -1, -1, 0) == 1,
         X509_set_issuer_name(certificate, issuer.map { X509_get_subject_name($0.certificate) } ?? subject) == 1,
         X509_set_pubkey(certificate, key) == 1

@@ -55,17 +55,7 @@ extension KeysCommand {
     func run() async throws {
       let key = try KeyFileReader.privateKey(file, passphraseFile: passphraseFile)
       let imported = try await connection.with(.keykeeper) { channel in
-        let client = ChanceryV1.Keys.Client(channel)
-        let importKey = try await client.getImportKey(.init(), options: connection.call)
-        let sealed: [UInt8]
-        do throws(SigningError) {
-          let recipient = try SealingPublicKey(bytes: importKey.publicKey.span)
-          sealed = try recipient.seal(key, for: .keyImport(key.algorithm))
-        } catch {
-          throw CommandFailure(error)
-        }
-        let request = ChanceryV1.ImportKeyRequest(sealedPkcs8: sealed, label: label, algorithm: key.algorithm.message)
-        return try await client.import(request, options: connection.call)
+        try await KeyImport.run(key, label: label, on: channel, options: connection.call)
       }
       output.print(try KeyRow(imported))
     }
@@ -204,6 +194,26 @@ enum KeyGeneration {
       }
       return made
     }
+  }
+}
+
+/// Adding a private key, which leaves this process only sealed to KeyKeeper.
+enum KeyImport {
+  static func run(
+    _ key: borrowing PrivateKey, label: String, on channel: any RPCChannel,
+    options: CallOptions = CallOptions(timeout: .seconds(30))
+  ) async throws -> ChanceryV1.Key {
+    let client = ChanceryV1.Keys.Client(channel)
+    let importKey = try await client.getImportKey(.init(), options: options)
+    let algorithm = key.algorithm
+    let sealed: [UInt8]
+    do throws(SigningError) {
+      sealed = try SealingPublicKey(bytes: importKey.publicKey.span).seal(key, for: .keyImport(algorithm))
+    } catch {
+      throw CommandFailure(error)
+    }
+    let request = ChanceryV1.ImportKeyRequest(sealedPkcs8: sealed, label: label, algorithm: algorithm.message)
+    return try await client.import(request, options: options)
   }
 }
 
