@@ -27,16 +27,8 @@ final class ChaosCluster {
     var postgresConnections = 100
     /// By name of a process: failpoints to arm when it starts first.
     var failpoints: [String: String] = [:]
-    /// The processes, `postgres` among them, whose clocks can be changed.
-    var clocks: [String: Clock] = [:]
-  }
-
-  /// What a changed clock changes.
-  enum Clock: Sendable {
-    /// The time of day alone, as an operator or NTP does.
-    case timeOfDay
-    /// Every clock of the process, as a virtual machine may.
-    case everything
+    /// The processes, `postgres` among them, whose time of day can be changed.
+    var clocks: Set<String> = []
   }
 
   enum Standby: Sendable {
@@ -161,7 +153,7 @@ extension ChaosCluster {
     }
     let listen = kind.portOffset == nil ? nil : "127.0.0.1:0"
     let service = try ClusterService(
-      kind, name, arguments, listen: listen, launcher: shape.clocks[name] == nil ? [] : Faketime.launcher,
+      kind, name, arguments, listen: listen, launcher: shape.clocks.contains(name) ? Faketime.launcher : [],
       environment: try environment(name), in: directory.url)
     try service.waitUntilReady()
     services.append(service)
@@ -177,12 +169,10 @@ extension ChaosCluster {
   private static func clock(
     _ name: String, _ shape: Shape, in directory: ServerDirectory
   ) throws -> [String: String] {
-    guard let clock = shape.clocks[name] else { return [:] }
+    guard shape.clocks.contains(name) else { return [:] }
     let file = clockFile(name, in: directory)
     try Data("+0".utf8).write(to: file)
-    var environment = try Faketime.environment(file)
-    if clock == .timeOfDay { environment["FAKETIME_DONT_FAKE_MONOTONIC"] = "1" }
-    return environment
+    return try Faketime.environment(file)
   }
 
   private static func clockFile(_ name: String, in directory: ServerDirectory) -> URL {
@@ -408,7 +398,10 @@ enum Faketime {
   /// What a process is started with that is to take its time from a file.
   static func environment(_ file: URL) throws -> [String: String] {
     // Looked at whenever the time is asked for, so that it can change.
-    ["LD_PRELOAD": try library(), "FAKETIME_TIMESTAMP_FILE": file.path, "FAKETIME_NO_CACHE": "1"]
+    [
+      "LD_PRELOAD": try library(), "FAKETIME_TIMESTAMP_FILE": file.path, "FAKETIME_NO_CACHE": "1",
+      "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    ]
   }
 
   /// Its path; throws when it is not installed.

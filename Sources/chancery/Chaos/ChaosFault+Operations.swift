@@ -162,7 +162,10 @@ extension ChaosRun {
     for start in stride(from: 0, to: count, by: 100) {
       try await withThrowingTaskGroup(of: (any Channel).self) { connecting in
         for _ in start..<min(start + 100, count) {
-          connecting.addTask { try await ClientBootstrap(group: group).connect(host: "127.0.0.1", port: port).get() }
+          connecting.addTask {
+            try await ClientBootstrap(group: group).connectTimeout(.seconds(60))
+              .connect(host: "127.0.0.1", port: port).get()
+          }
         }
         for try await channel in connecting { open.append(channel) }
       }
