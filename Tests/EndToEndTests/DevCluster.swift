@@ -58,7 +58,11 @@ final class DevCluster: Sendable {
   }
 
   /// Ends `dev` itself as a crash does.
-  func crash() async { await process.signal(SIGKILL) }
+  func crash() async throws {
+    await process.signal(SIGKILL)
+    // An ended child that nobody waits for would hold up the exit tests of others.
+    try await process.waitForExit(within: .seconds(30))
+  }
 
   /// What a service has logged.
   func log(of name: String) -> String {

@@ -26,7 +26,7 @@ struct DevCommandTests {
     let crashing = try await DevCluster.start([], in: directory)
     #expect(try await crashing.run("signatures", "export").output == exported)
     pids = try crashing.processes().values.map(\.pid)
-    await crashing.crash()
+    try await crashing.crash()
     try await eventually("no process is left") { pids.allSatisfy { kill($0, 0) != 0 } }
 
     // The next is not taken for the one that crashed, whose cluster.json is still there.
