@@ -9,16 +9,22 @@ extension PostgresDatabase {
   /// held up, but what it leaves behind cannot be cleaned up until the audit is done. Memory does not grow with what is
   /// stored, except for the trail of key use, with the number of keys.
   public func audit() async throws(StorageError) -> AuditReport {
-    let deadline = ContinuousClock.now + limits.audit
     let sources = try await sources()
+    return try await onSnapshot { connection, deadline in try await Audit(connection, deadline).report(sources) }
+  }
+
+  /// Runs what reads whole tables, all of it on one snapshot.
+  func onSnapshot<Value: Sendable>(
+    _ body: @Sendable (PostgresConnection, ContinuousClock.Instant) async throws -> Value
+  ) async throws(StorageError) -> Value {
+    let deadline = ContinuousClock.now + limits.audit
     do {
       return try await primary.withConnection(deadline: deadline) { connection in
         try await connection.run { connection in
           try await connection.transaction(isolation: .repeatableRead, readOnly: true, deadline: deadline) {
             connection in
-            // Whole tables are read here.
             try await connection.execute(AuditStatements.settings, deadline: deadline)
-            return try await Audit(connection, deadline).report(sources)
+            return try await body(connection, deadline)
           }
         }
       }

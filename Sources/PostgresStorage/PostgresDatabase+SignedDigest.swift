@@ -16,24 +16,13 @@ extension PostgresDatabase {
   public func signedDigests(
     upTo first: Int64, _ second: Int64
   ) async throws(StorageError) -> (first: SignedDigest, second: SignedDigest, end: Int64) {
-    let deadline = ContinuousClock.now + limits.audit
-    do {
-      let row = try await primary.withConnection(deadline: deadline) { connection in
-        try await connection.run { connection in
-          try await connection.transaction(isolation: .repeatableRead, readOnly: true, deadline: deadline) {
-            connection in
-            try await connection.execute(AuditStatements.settings, deadline: deadline)
-            return try await connection.query(
-              AuditStatements.signedDigests, [.int64(first), .int64(second)], deadline: deadline)
-          }
-        }
-      }
+    try await onSnapshot { connection, deadline in
+      let row = try await connection.query(
+        AuditStatements.signedDigests, [.int64(first), .int64(second)], deadline: deadline)
       return (
         SignedDigest(count: try row.int64(0, 0), digest: try row.int64(0, 1)),
         SignedDigest(count: try row.int64(0, 2), digest: try row.int64(0, 3)), try row.int64(0, 4)
       )
-    } catch {
-      throw StorageError(from: error)
     }
   }
 }

@@ -20,7 +20,8 @@ public final class Signer: Sendable {
   let leases: KeyLeases
   let unanswered: UnansweredResults
   private let coordinators: [any RPCChannel]
-  private let drainSignal = DrainSignal()
+  /// Opened when the signer is to take no new batches.
+  private let drainSignal = Latch()
 
   /// A signer that does not run yet. The channels must be run by the caller. Throws when the system has no randomness.
   public init(
@@ -58,7 +59,7 @@ public final class Signer: Sendable {
   }
 
   /// Takes no new batches; `run` returns when those at hand are finished.
-  public func drain() { drainSignal.begin() }
+  public func drain() { drainSignal.open() }
 
   /// Gives up results that no coordinator took in time, and their keys.
   private func dropOverdueResults() async {
@@ -72,16 +73,16 @@ public final class Signer: Sendable {
   /// Works for one coordinator, again and again.
   private func serve(_ channel: any RPCChannel) async {
     var attempt = 0
-    while !Task.isCancelled && !drainSignal.hasBegun {
+    while !Task.isCancelled && !drainSignal.isOpen {
       let started = clock.now
       do {
         try await work(for: ChanceryV1.Batches.Client(channel))
-      } catch is CancellationError where drainSignal.hasBegun {
+      } catch is CancellationError where drainSignal.isOpen {
         break
       } catch {
         observer.event(.warning, "signer.stream_lost", "\(error)", [:])
       }
-      if Task.isCancelled || drainSignal.hasBegun { break }
+      if Task.isCancelled || drainSignal.isOpen { break }
       // A stream that held for a while was no failure to connect.
       attempt = started.duration(to: clock.now) > .seconds(10) ? 0 : attempt + 1
       try? await clock.sleep(for: options.backoff.delay(attempt: attempt, random: random))
@@ -106,49 +107,6 @@ extension Signer {
       }
       defer { group.cancelAll() }
       while let hasEnded = try await group.next(), !hasEnded {}
-    }
-  }
-}
-
-/// Tells every session of a signer that it is stopping.
-final class DrainSignal: Sendable {
-  private struct State {
-    var hasBegun = false
-    var waiters: [Int: CheckedContinuation<Void, Never>] = [:]
-    var nextID = 0
-  }
-
-  private let state = Mutex(State())
-
-  var hasBegun: Bool { state.withLock { $0.hasBegun } }
-
-  func begin() {
-    let waiters = state.withLock { state in
-      state.hasBegun = true
-      defer { state.waiters = [:] }
-      return state.waiters.sorted { $0.key < $1.key }.map(\.value)
-    }
-    for waiter in waiters { waiter.resume() }
-  }
-
-  /// Waits for the signal, or until the task is cancelled.
-  func wait() async {
-    let id = state.withLock { state in
-      state.nextID += 1
-      return state.nextID
-    }
-    await withTaskCancellationHandler {
-      await withCheckedContinuation { continuation in
-        let mayGo = state.withLock { state in
-          if state.hasBegun || Task.isCancelled { return true }
-          state.waiters[id] = continuation
-          return false
-        }
-        if mayGo { continuation.resume() }
-      }
-    } onCancel: {
-      let waiter = state.withLock { $0.waiters.removeValue(forKey: id) }
-      waiter?.resume()
     }
   }
 }

@@ -23,8 +23,8 @@ struct UnansweredResult: Sendable {
 final class UnansweredResults: Sendable {
   private struct State {
     var results: [UnansweredResult] = []
-    var waiters: [Int: CheckedContinuation<Void, Never>] = [:]
-    var nextID = 0
+    /// Opens with the next result.
+    var arrival = Latch()
   }
 
   private let limit: Int
@@ -34,21 +34,22 @@ final class UnansweredResults: Sendable {
 
   /// Keeps a result; returns whether there was room.
   func add(_ result: UnansweredResult) -> Bool {
-    let (isKept, waiters) = state.withLock { state -> (Bool, [CheckedContinuation<Void, Never>]) in
-      guard state.results.count < limit else { return (false, []) }
+    let arrival = state.withLock { state -> Latch? in
+      guard state.results.count < limit else { return nil }
       state.results.append(result)
-      defer { state.waiters = [:] }
-      return (true, state.waiters.sorted { $0.key < $1.key }.map(\.value))
+      defer { state.arrival = Latch() }
+      return state.arrival
     }
-    for waiter in waiters { waiter.resume() }
-    return isKept
+    arrival?.open()
+    return arrival != nil
   }
 
   /// The oldest result, once there is one; nil when the task is cancelled.
   func next() async -> UnansweredResult? {
     while !Task.isCancelled {
-      if let result = state.withLock({ $0.results.isEmpty ? nil : $0.results.removeFirst() }) { return result }
-      await wait()
+      let (result, arrival) = state.withLock { ($0.results.isEmpty ? nil : $0.results.removeFirst(), $0.arrival) }
+      if let result { return result }
+      await arrival.wait()
     }
     return nil
   }
@@ -59,27 +60,6 @@ final class UnansweredResults: Sendable {
       func isOverdue(_ result: UnansweredResult) -> Bool { now.map { result.deadline <= $0 } ?? true }
       defer { state.results.removeAll(where: isOverdue) }
       return state.results.filter(isOverdue)
-    }
-  }
-
-  /// Waits for a result, or until the task is cancelled.
-  private func wait() async {
-    let id = state.withLock { state in
-      state.nextID += 1
-      return state.nextID
-    }
-    await withTaskCancellationHandler {
-      await withCheckedContinuation { continuation in
-        let mayGo = state.withLock { state in
-          if !state.results.isEmpty || Task.isCancelled { return true }
-          state.waiters[id] = continuation
-          return false
-        }
-        if mayGo { continuation.resume() }
-      }
-    } onCancel: {
-      let waiter = state.withLock { $0.waiters.removeValue(forKey: id) }
-      waiter?.resume()
     }
   }
 }

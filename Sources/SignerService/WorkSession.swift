@@ -21,11 +21,11 @@ final class WorkSession: Sendable {
   private let signer: Signer
   private let batchCredit: Int
   private let byteCredit: Int
-  private let drainSignal: DrainSignal
+  private let drainSignal: Latch
   private let state = Mutex(State())
 
   /// `share` is among how many coordinators the signer divides its credit.
-  init(signer: Signer, share: Int, drainSignal: DrainSignal) {
+  init(signer: Signer, share: Int, drainSignal: Latch) {
     self.signer = signer
     batchCredit = max(1, (signer.options.batches + share - 1) / share)
     byteCredit = max(2 * StreamLimits.chunkBytes, signer.options.payloadBytes / share)

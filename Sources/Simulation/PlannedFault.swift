@@ -34,21 +34,21 @@ extension PlannedFault {
     }
     guard let range = fault.durations else { return }
     let chosen = random.duration(from: .milliseconds(range.lowerBound), to: .milliseconds(range.upperBound))
-    duration = .milliseconds(chosen.wholeMilliseconds)
+    duration = .milliseconds(chosen.inMilliseconds)
   }
 }
 
 extension PlannedFault: CustomStringConvertible {
   /// The line.
   public var description: String {
-    var words = ["\(at.wholeMilliseconds)ms", fault.rawValue] + targets
+    var words = ["\(at.inMilliseconds)ms", fault.rawValue] + targets
     switch fault.subject {
     case .oneOf: words.append("one of \(amount)")
     case .upTo: words.append("up to \(amount)ms")
     case .key: words.append("key \(amount)")
     case .process, .link, .nothing: break
     }
-    if fault.durations != nil { words.append("for \(duration.wholeMilliseconds)ms") }
+    if fault.durations != nil { words.append("for \(duration.inMilliseconds)ms") }
     return words.joined(separator: " ")
   }
 
@@ -143,8 +143,4 @@ extension Fault {
     case .cacheForgets: nil
     }
   }
-}
-
-extension Duration {
-  var wholeMilliseconds: Int64 { components.seconds * 1000 + components.attoseconds / 1_000_000_000_000_000 }
 }

@@ -21,7 +21,7 @@ public struct Scenario: Sendable, Hashable {
     let random = SeededRandom(seed: ~seed)
     var at = Duration.zero
     while at < size.faultTime {
-      at += .milliseconds(random.duration(from: .milliseconds(50), to: .seconds(4)).wholeMilliseconds)
+      at += .milliseconds(random.duration(from: .milliseconds(50), to: .seconds(4)).inMilliseconds)
       faults.append(PlannedFault(at: at, in: size.shape, keys: size.keys, random: random))
     }
   }

@@ -102,14 +102,24 @@ enum Connection {
     } catch {
       throw CommandFailure.usage("\(service): \(error)")
     }
+    do {
+      return try await lending([endpoint], tls: tls, body)
+    } catch let error as RPCError {
+      throw CommandFailure(error, calling: "the \(service) at \(endpoint)")
+    }
+  }
+
+  /// Lends a channel to the first of some servers that answers; failures stay as they are.
+  static func lending<Value>(
+    _ endpoints: [Endpoint], tls: TLSCredentials? = nil, _ body: (any RPCChannel) async throws -> Value
+  ) async throws -> Value {
     let loops = EventLoops(threads: 1)
-    let channel = ClientChannel(connectors: [TCPConnector(endpoint: endpoint, loops: loops, tls: tls)])
+    let channel = ClientChannel(
+      connectors: endpoints.map { TCPConnector(endpoint: $0, loops: loops, tls: tls) })
     let running = Task { await channel.run() }
     let result: Result<Value, any Error>
     do {
       result = .success(try await body(channel))
-    } catch let error as RPCError {
-      result = .failure(CommandFailure(error, calling: "the \(service) at \(endpoint)"))
     } catch {
       result = .failure(error)
     }

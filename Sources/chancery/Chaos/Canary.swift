@@ -37,7 +37,7 @@ struct Canary: Sendable {
 
   /// Has Redis write down all that it holds.
   func saveCache(_ redis: PrivateRedis) async throws {
-    try await Tool.run(["redis-cli", "-s", redis.socketPath, "SAVE"])
+    try await Tool.redis(redis, ["SAVE"])
   }
 
   /// Puts it where it must be found.

@@ -317,10 +317,9 @@ extension ChaosCluster {
       try SocketAddress(ipAddress: "127.0.0.1", port: Int(port)))
     let replica = try await PrivateRedis.start()
     cacheReplica = replica
-    try Tool.run(["redis-cli", "-s", replica.socketPath, "REPLICAOF", "127.0.0.1", "\(proxy.address.port ?? 0)"])
+    try Tool.redis(replica, ["REPLICAOF", "127.0.0.1", "\(proxy.address.port ?? 0)"])
     try await eventually("the replica of Redis follows", within: .seconds(20)) {
-      try Tool.run(["redis-cli", "-s", replica.socketPath, "INFO", "replication"])
-        .contains("master_link_status:up")
+      try Tool.redis(replica, ["INFO", "replication"]).contains("master_link_status:up")
     }
   }
 
@@ -328,7 +327,7 @@ extension ChaosCluster {
   func failOverCache() async throws {
     guard let replica = cacheReplica else { return }
     try redis.kill9()
-    try Tool.run(["redis-cli", "-s", replica.socketPath, "REPLICAOF", "NO", "ONE"])
+    try Tool.redis(replica, ["REPLICAOF", "NO", "ONE"])
     let upstream = try SocketAddress(unixDomainSocketPath: replica.socketPath)
     for link in links where link.to == "redis" && link.from != "cache-replica" { link.proxy.move(to: upstream) }
     cacheReplica = redis
@@ -386,6 +385,13 @@ enum Tool {
       throw LocalServerError("\(arguments.joined(separator: " ")) failed: \(output.suffix(500))")
     }
     return output
+  }
+
+  /// Says something to a Redis server itself, past all proxies; returns what it answers.
+  @ServerHost
+  @discardableResult
+  static func redis(_ server: PrivateRedis, _ arguments: [String]) throws -> String {
+    try run(["redis-cli", "-s", server.socketPath] + arguments)
   }
 }
 

@@ -104,23 +104,8 @@ final class ChaosRun: Sendable {
 
   /// Lends a channel to all services of a kind, the first that answers.
   func with<Value>(_ kind: ServiceKind, _ body: (any RPCChannel) async throws -> Value) async throws -> Value {
-    let loops = EventLoops(threads: 1)
-    let credentials = try TLSCredentials(reading: cluster.operatorFiles())
-    let connectors = try await cluster.addresses(kind).map { address in
-      TCPConnector(endpoint: try Endpoint(parsing: address), loops: loops, tls: credentials)
-    }
-    let channel = ClientChannel(connectors: connectors)
-    let running = Task { await channel.run() }
-    let result: Result<Value, any Error>
-    do {
-      result = .success(try await body(channel))
-    } catch {
-      result = .failure(error)
-    }
-    running.cancel()
-    await running.value
-    await loops.shutdown()
-    return try result.get()
+    let endpoints = try await cluster.addresses(kind).map { try Endpoint(parsing: $0) }
+    return try await Connection.lending(endpoints, tls: try TLSCredentials(reading: cluster.operatorFiles()), body)
   }
 
   /// A ring of keys, one of which is known to the judge.
@@ -290,7 +275,7 @@ extension ChaosRun {
   /// Says something to Redis itself.
   @discardableResult
   func redis(_ arguments: String...) async throws -> String {
-    try await Tool.run(["redis-cli", "-s", await cluster.redis.socketPath] + arguments)
+    try await Tool.redis(cluster.redis, arguments)
   }
 
   /// Has links misbehave for a time; what they hit counts.
