@@ -46,7 +46,9 @@ chaos: build ## Break clusters of real processes in every way that is known (ARG
 
 test: packages lint check-generated ## Install what is missing, and run every test; fuzzes for some seconds too.
 	swift test --package-path Codegen
-	swift test --no-parallel
+	@echo 'swift test --no-parallel'
+	@swift test --no-parallel 2>&1 | tee .build/test.log; status=$${PIPESTATUS[0]}; \
+	  if [[ $$status -ne 0 ]]; then echo; echo 'What failed, out of .build/test.log:'; grep -aE '✘|error:' .build/test.log; fi; exit $$status
 	Tests/Fuzzing/fuzz 4
 	docs/model/check
 
