@@ -8,16 +8,24 @@ import Synchronization
 /// loop as well: tasks that go on making work would keep it from its sockets for ever. So jobs run for at most
 /// `budget` between two looks at the sockets; what is left is put off for a moment, in which the loop looks.
 ///
+/// After every `turn` jobs the loop does what else it was handed, such as writing what they have sent: the peer works on
+/// that meanwhile. Otherwise the two ends of a busy connection would take turns, each with all of its calls, and a second
+/// core would be of no use.
+///
 /// `@unchecked Sendable`: what is mutable is touched on the loop's thread alone.
 final class LoopExecutor: TaskExecutor, @unchecked Sendable {
   private static let budget = TimeAmount.milliseconds(1)
   /// Long enough that the loop has nothing to run and looks at its sockets, too short to matter.
   private static let pause = TimeAmount.microseconds(20)
+  /// Few enough that half of some tens of calls are at each end, enough that a write is shared by many.
+  private static let turn = 16
 
   private let loop: any EventLoop
   private var jobs: [UnownedJob] = []
   /// The array in turns with `jobs`, so that draining does not allocate.
   private var batch: [UnownedJob] = []
+  /// How much of `batch` has run.
+  private var position = 0
   private var isScheduled = false
   /// When the first job ran since the loop last looked at its sockets.
   private var start: NIODeadline?
@@ -50,10 +58,18 @@ final class LoopExecutor: TaskExecutor, @unchecked Sendable {
       return
     }
     if start == nil { start = now }
-    isScheduled = false
-    swap(&jobs, &batch)
-    for job in batch { job.runSynchronously(on: asUnownedTaskExecutor()) }
-    batch.removeAll(keepingCapacity: true)
+    if position == batch.count {
+      batch.removeAll(keepingCapacity: true)
+      position = 0
+      swap(&jobs, &batch)
+    }
+    let end = min(position + Self.turn, batch.count)
+    while position < end {
+      batch[position].runSynchronously(on: asUnownedTaskExecutor())
+      position += 1
+    }
+    isScheduled = position < batch.count || !jobs.isEmpty
+    if isScheduled { loop.execute { self.drain() } }
   }
 }
 

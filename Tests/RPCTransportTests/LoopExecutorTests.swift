@@ -57,6 +57,27 @@ import TimeAndChance
     }
   }
 
+  /// What the first of many handlers have sent leaves before the last have run, so that the peer can work meanwhile.
+  @Test func theLoopGoesOnBetweenJobs() async throws {
+    try await EventLoops.with(threads: 1) { loops in
+      let loop = loops.group.any()
+      let executor = loops.executor(of: loop)
+      let finished = Watched(0)
+      let finishedBefore = Watched<Int?>(nil)
+      let jobs = 100
+      try await loop.submit {
+        for index in 0..<jobs {
+          Task(executorPreference: executor) {
+            if index == 0 { loop.execute { finishedBefore.update { $0 = finished.value } } }
+            finished.update { $0 += 1 }
+          }
+        }
+      }.get()
+      await finishedBefore.wait { $0 != nil }
+      #expect((1..<jobs).contains(finishedBefore.value ?? 0))
+    }
+  }
+
   /// A stream that is read as fast as it is written does not keep other calls out, on its connection or on another.
   @Test func streamingDoesNotStarveOthers() async throws {
     let release = Latch()
