@@ -67,7 +67,7 @@ public final class FaultProxy: Sendable {
 
   private let state: Mutex<State>
   private let group: MultiThreadedEventLoopGroup
-  private let listener: NIOAsyncChannel<Bytes, Never>
+  private let listener: NIOAsyncChannel<any Channel, Never>
 
   /// Where it listens.
   public var address: SocketAddress { listener.channel.localAddress! }
@@ -81,11 +81,24 @@ public final class FaultProxy: Sendable {
     listener = try await ServerBootstrap(group: group)
       .serverChannelOption(.backlog, value: 1024)
       .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-      .bind(to: address) { channel in
-        channel.eventLoop.makeCompletedFuture { try Self.wrap(channel) }
-      }
+      // Not read before it is relayed. One that comes when the listener closes never is: it must not be wrapped, for what
+      // is wrapped must be used.
+      .childChannelOption(.autoRead, value: false)
+      .bind(to: address) { $0.eventLoop.makeSucceededFuture($0) }
   }
 
+  /// Begins to read a connection that has come.
+  private static func open(_ client: any Channel) async throws -> Bytes {
+    let bytes = try await client.eventLoop.submit {
+      guard client.isActive else { throw ChannelError.ioOnClosedChannel }
+      return try wrap(client)
+    }.get()
+    // Only a closed channel refuses, and its bytes end by themselves.
+    try? await client.setOption(.autoRead, value: true).get()
+    return bytes
+  }
+
+  /// To be used, whatever happens.
   private static func wrap(_ channel: any Channel) throws -> Bytes {
     // What one side has said must still reach the other when it has closed its half.
     try Bytes(
@@ -143,12 +156,13 @@ public final class FaultProxy: Sendable {
 
   // MARK: - Relaying
 
-  private func relay(_ client: Bytes) async {
+  private func relay(_ channel: any Channel) async {
     let (refuses, upstream) = state.withLock { state in
       if state.weather.refuses { state.hits.connections += 1 }
       return (state.weather.refuses, state.upstream)
     }
     // A connection that fails is the client's to notice; there is nobody else to tell.
+    guard let client = try? await Self.open(channel) else { return }
     try? await client.executeThenClose { fromClient, toClient in
       guard !refuses else { return }
       let server = try await ClientBootstrap(group: group).connect(to: upstream) { channel in

@@ -83,6 +83,19 @@ struct FaultProxyTests {
     }
   }
 
+  /// Connections that come at that moment are nobody's: they close with the listener or later, and harm nothing.
+  @Test func itStopsWhileClientsConnect() async throws {
+    for _ in 0..<20 {
+      try await Rig.with { rig in
+        let group = rig.group
+        let address = rig.proxy.address
+        for _ in 0..<20 {
+          _ = ClientBootstrap(group: group).connect(to: address).map { $0.close(promise: nil) }
+        }
+      }
+    }
+  }
+
   @Test func movedConnectionsGoToTheOtherServer() async throws {
     try await Rig.with { rig in
       try await Rig.withServer(rig.group, prefix: "other ") { address in
