@@ -61,6 +61,9 @@ public struct PostgresConfiguration: Sendable, CustomStringConvertible, CustomDe
     self.password = password
   }
 
+  /// Whether the connection string itself has a password.
+  public var hasPassword: Bool { password != nil }
+
   /// Server, database and user.
   public var description: String {
     let shown = ["host", "hostaddr", "port", "dbname", "user"]

@@ -5,28 +5,63 @@ import Schema
 
 /// Where the services are, for commands that call them.
 struct ConnectionOptions: ParsableArguments {
-  @Option(help: "Coordinator's address (CHANCERY_COORDINATOR; default \(Settings.coordinator)).")
+  @OptionGroup var context: ContextOptions
+
+  @Option(help: "Coordinator's address (CHANCERY_COORDINATOR; default \(Setting.coordinator.standard!)).")
   var coordinator: String?
 
-  @Option(help: "KeyKeeper's address (CHANCERY_KEYKEEPER; default \(Settings.keykeeper)).")
+  @Option(help: "KeyKeeper's address (CHANCERY_KEYKEEPER; default \(Setting.keykeeper.standard!)).")
   var keykeeper: String?
 
-  @Option(help: "Logger's address (CHANCERY_LOGGER; default \(Settings.logger)).")
+  @Option(help: "Logger's address (CHANCERY_LOGGER; default \(Setting.logger.standard!)).")
   var logger: String?
 
-  @Option(help: "Seconds after which a call fails (default: 30; streams of replies have no limit).")
-  var timeout: Double?
+  @Option(
+    help:
+      "Seconds after which a call fails (CHANCERY_TIMEOUT; default 30; streams of replies have no limit of their own).")
+  var timeout: String?
 
   @OptionGroup(title: "TLS") var tls: TLSOptions
 
   func validate() throws {
-    if let timeout, !(timeout > 0 && timeout <= 86_400) {
-      throw ValidationError("--timeout \(timeout) is not between 0 and 86400 seconds")
+    guard let timeout else { return }
+    do {
+      try Setting.timeout.check(timeout)
+    } catch let failure as CommandFailure {
+      throw ValidationError(failure.message)
     }
   }
 
   /// Options of a call with one reply.
-  var call: CallOptions { CallOptions(timeout: .seconds(timeout ?? 30)) }
+  var call: CallOptions {
+    get throws { CallOptions(timeout: .seconds(try Setting.timeout(try value(.timeout) ?? ""))) }
+  }
+
+  /// The time limit of a call with a stream of replies, if one was asked for.
+  var streamTimeout: Duration? {
+    get throws {
+      guard let timeout = try resolve(.timeout), timeout.origin != .standard else { return nil }
+      return .seconds(try Setting.timeout(timeout.value))
+    }
+  }
+
+  /// What a setting is, and why.
+  func resolve(_ setting: Setting) throws -> ResolvedSetting? {
+    let flag =
+      switch setting {
+      case .coordinator: coordinator
+      case .keykeeper: keykeeper
+      case .logger: logger
+      case .timeout: timeout
+      case .tlsCert: tls.tlsCert
+      case .tlsKey: tls.tlsKey
+      case .tlsCa: tls.tlsCa
+      case .databaseURL: String?.none
+      }
+    return Settings.resolve(setting, flag: flag, context: try context.selected())
+  }
+
+  private func value(_ setting: Setting) throws -> String? { try resolve(setting)?.value }
 }
 
 /// A service to call.
@@ -52,20 +87,23 @@ enum CallTarget {
 
 extension ConnectionOptions {
   /// The address of a server.
-  func address(_ target: CallTarget) -> String {
+  func address(_ target: CallTarget) throws -> String {
     switch target {
-    case .service(let service): address(service)
+    case .service(let service): try address(service)
     case .address(let address): address
     }
   }
 
   /// The address of a service.
-  func address(_ service: ServiceName) -> String {
-    switch service {
-    case .coordinator: Settings.value(coordinator, variable: "CHANCERY_COORDINATOR") ?? Settings.coordinator
-    case .keykeeper: Settings.value(keykeeper, variable: "CHANCERY_KEYKEEPER") ?? Settings.keykeeper
-    case .logger: Settings.value(logger, variable: "CHANCERY_LOGGER") ?? Settings.logger
-    }
+  func address(_ service: ServiceName) throws -> String {
+    let setting: Setting =
+      switch service {
+      case .coordinator: .coordinator
+      case .keykeeper: .keykeeper
+      case .logger: .logger
+      }
+    // Each has a default.
+    return try resolve(setting)!.value
   }
 
   /// Lends a connection to a service.
@@ -77,16 +115,14 @@ extension ConnectionOptions {
   func with<Value>(
     _ target: CallTarget, _ body: (any RPCChannel) async throws -> Value
   ) async throws -> Value {
-    let address = address(target)
-    let credentials = try tls.credentials() ?? Self.credentials(ofClusterAt: address)
+    let address = try address(target)
+    let credentials = try tls.credentials(try context.selected()) ?? Self.credentials(ofClusterAt: address)
     return try await Connection.with(address, service: target.name, tls: credentials, body)
   }
 
   /// Those that `dev` has made for the commands of its user.
   private static func credentials(ofClusterAt address: String) throws -> TLSCredentials? {
-    guard let tls = ClusterDescription.running(at: address)?.tls else { return nil }
-    return try TLSCredentials(
-      reading: TLSFiles(certificate: tls.certificate, key: tls.key, authority: tls.authority))
+    try ClusterDescription.running(at: address)?.tlsFiles.map { try TLSCredentials(reading: $0) }
   }
 }
 

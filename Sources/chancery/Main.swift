@@ -30,6 +30,7 @@ struct Chancery: AsyncParsableCommand {
       CommandGroup(name: "Run", subcommands: [ServeCommand.self, DatabaseCommand.self, HealthCommand.self]),
       CommandGroup(
         name: "Call", subcommands: [CallCommand.self, ServicesCommand.self, DescribeCommand.self]),
+      CommandGroup(name: "Settings", subcommands: [ContextCommand.self, ConfigCommand.self]),
       CommandGroup(name: "Measure", subcommands: [BenchCommand.self, VersionCommand.self]),
     ])
 

@@ -12,24 +12,23 @@ struct TLSOptions: ParsableArguments {
   @Option(help: "Certificates of the authorities that are trusted (CHANCERY_TLS_CA).")
   var tlsCa: String?
 
-  /// The files, if TLS is wanted: all three or none.
-  func files() throws -> TLSFiles? {
-    let settings = [
-      ("--tls-cert", "CHANCERY_TLS_CERT", tlsCert), ("--tls-key", "CHANCERY_TLS_KEY", tlsKey),
-      ("--tls-ca", "CHANCERY_TLS_CA", tlsCa),
-    ]
-    let values = settings.map { Settings.value($0.2, variable: $0.1) }
+  /// The files, if TLS is wanted: all three or none. Services have no context.
+  func files(_ context: NamedContext? = nil) throws -> TLSFiles? {
+    let settings: [(Setting, String?)] = [(.tlsCert, tlsCert), (.tlsKey, tlsKey), (.tlsCa, tlsCa)]
+    let values = settings.map { Settings.resolve($0.0, flag: $0.1, context: context)?.value }
     if values.allSatisfy({ $0 == nil }) { return nil }
     if let missing = values.firstIndex(of: nil) {
-      let (option, variable, _) = settings[missing]
+      let setting = settings[missing].0
       throw CommandFailure.usage(
-        "\(option) is needed (or \(variable)): TLS takes a certificate, its key and authorities")
+        "--\(setting.option) is needed (or \(setting.variable)): TLS takes a certificate, its key and authorities")
     }
     return TLSFiles(certificate: values[0] ?? "", key: values[1] ?? "", authority: values[2] ?? "")
   }
 
   /// The credentials, if TLS is wanted.
-  func credentials() throws -> TLSCredentials? { try files().map { try TLSCredentials(reading: $0) } }
+  func credentials(_ context: NamedContext? = nil) throws -> TLSCredentials? {
+    try files(context).map { try TLSCredentials(reading: $0) }
+  }
 }
 
 extension TLSCredentials {

@@ -1,5 +1,6 @@
 import Foundation
 import LocalServers
+import RPCTransport
 import TimeAndChance
 
 /// What a cluster is made of.
@@ -130,6 +131,11 @@ struct ClusterDescription: Codable {
     case databaseURL = "database_url"
     case redisURL = "redis_url"
     case tls, processes
+  }
+
+  /// The certificate with which commands call the services; nil without TLS.
+  var tlsFiles: TLSFiles? {
+    tls.map { TLSFiles(certificate: $0.certificate, key: $0.key, authority: $0.authority) }
   }
 
   static func file(in directory: URL) -> URL { directory.appending(path: "cluster.json") }

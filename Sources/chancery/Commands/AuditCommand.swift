@@ -18,7 +18,7 @@ struct AuditCommand: AsyncParsableCommand {
       violation. Example: chancery audit --sample 10000 -o json
       """)
 
-  @Option(help: "The database (CHANCERY_DATABASE_URL).") var databaseURL: String?
+  @OptionGroup var database: DatabaseOptions
   @Flag(help: "Verify every stored signature over its payload, too.") var signatures = false
   @Option(help: "Verify about so many stored signatures, chosen at random.") var sample: Int?
   @Flag(help: "Look again and again; as JSON, a line for each look.") var follow = false
@@ -35,7 +35,7 @@ struct AuditCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
-    let url = try Settings.required(databaseURL, option: "database-url", variable: "CHANCERY_DATABASE_URL")
+    let url = try database.url()
     guard follow else { return try finish(try await look(url)) }
     var continuity = Continuity()
     while true {

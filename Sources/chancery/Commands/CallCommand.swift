@@ -67,7 +67,7 @@ struct CallCommand: AsyncParsableCommand {
       }
       let call = Invocation(types: types, type: type, emitsDefaults: emitDefaults, isCompact: output == .jsonl)
       let received = ReplyMetadata()
-      let timeout = type.streamsReplies ? connection.timeout.map { .seconds($0) } : connection.call.timeout
+      let timeout = type.streamsReplies ? try connection.streamTimeout : try connection.call.timeout
       let options = CallOptions(timeout: timeout, metadata: metadata, received: received)
       do {
         try await call.make(on: channel, data ?? (type.streamsRequests ? "-" : "{}"), options: options)

@@ -12,11 +12,11 @@ struct DatabaseCommand: AsyncParsableCommand {
       abstract: "Bring the schema to the version of this program.",
       discussion: "Safe to repeat, and to run from several places at once. Example: chancery db migrate")
 
-    @Option(help: "The database, as a role that may create schemas (CHANCERY_DATABASE_URL).") var databaseURL: String?
+    @OptionGroup var database: DatabaseOptions
     @OptionGroup var output: OutputOptions
 
     func run() async throws {
-      let url = try Settings.required(databaseURL, option: "database-url", variable: "CHANCERY_DATABASE_URL")
+      let url = try database.url()
       try await Databases.migrate(url)
       output.print(MigrationRow.rows(try await Databases.schemaStatus(url)))
     }
@@ -26,11 +26,11 @@ struct DatabaseCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Show which migrations are applied.", discussion: "Example: chancery db status -o json")
 
-    @Option(help: "The database (CHANCERY_DATABASE_URL).") var databaseURL: String?
+    @OptionGroup var database: DatabaseOptions
     @OptionGroup var output: OutputOptions
 
     func run() async throws {
-      let url = try Settings.required(databaseURL, option: "database-url", variable: "CHANCERY_DATABASE_URL")
+      let url = try database.url()
       output.print(MigrationRow.rows(try await Databases.schemaStatus(url)))
     }
   }

@@ -14,7 +14,7 @@ struct HealthCommand: AsyncParsableCommand {
   func run() async throws {
     var rows: [HealthRow] = []
     for service in services.isEmpty ? [.coordinator, .keykeeper, .logger] : services {
-      rows.append(await check(service))
+      rows.append(try await check(service))
     }
     output.print(rows)
     if let sick = rows.first(where: { $0.status != "serving" }) {
@@ -24,16 +24,16 @@ struct HealthCommand: AsyncParsableCommand {
     }
   }
 
-  private func check(_ service: ServiceName) async -> HealthRow {
-    let address = connection.address(service)
+  private func check(_ service: ServiceName) async throws -> HealthRow {
+    let address = try connection.address(service)
     do {
       let response = try await connection.with(service) { channel in
         try await ChanceryV1.Health.Client(channel).check(.init(), options: connection.call)
       }
       return HealthRow(service: service.rawValue, address: address, status: "\(response.status)")
-    } catch let failure as CommandFailure {
+    } catch let failure as CommandFailure where failure.exitCode != .validationFailure {
       return HealthRow(service: service.rawValue, address: address, status: "unreachable", message: failure.message)
-    } catch {
+    } catch let error where !(error is CommandFailure) {
       return HealthRow(service: service.rawValue, address: address, status: "unknown", message: "\(error)")
     }
   }

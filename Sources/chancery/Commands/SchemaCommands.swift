@@ -97,9 +97,9 @@ struct ServicesCommand: AsyncParsableCommand {
         try await ChanceryV1.Reflection.Client(channel).listServices(.init(), options: connection.call)
       }
       let methods = try self.target.builtIn
-      rows += reply.services.map { name in
+      rows += try reply.services.map { name in
         ServiceRow(
-          server: target.name, address: connection.address(target), service: name,
+          server: target.name, address: try connection.address(target), service: name,
           methods: methods.service(name)?.methods.map(\.name) ?? [])
       }
     }

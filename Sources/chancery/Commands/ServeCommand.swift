@@ -107,7 +107,7 @@ struct CoordinatorCommand: AsyncParsableCommand {
     commandName: "coordinator", abstract: "Plan jobs, stream batches to signers, store signatures.",
     discussion: "Example: chancery serve coordinator --database-url postgresql://coordinator@db/chancery")
 
-  @Option(help: "Where to listen: HOST:PORT or unix:/PATH.") var listen = Settings.coordinator
+  @Option(help: "Where to listen: HOST:PORT or unix:/PATH.") var listen = Setting.coordinator.standard!
   @Option(help: "The primary database (CHANCERY_DATABASE_URL).") var databaseURL: String?
   @Option(help: "A read replica for payloads (CHANCERY_READ_URL).") var readURL: String?
   @Option(help: "Connections to each database.") var connections = 8
@@ -150,7 +150,7 @@ struct KeyKeeperCommand: AsyncParsableCommand {
       --kek-file /etc/chancery/kek
       """)
 
-  @Option(help: "Where to listen: HOST:PORT or unix:/PATH.") var listen = Settings.keykeeper
+  @Option(help: "Where to listen: HOST:PORT or unix:/PATH.") var listen = Setting.keykeeper.standard!
   @Option(help: "The primary database (CHANCERY_DATABASE_URL).") var databaseURL: String?
   @Option(help: "Redis: redis://HOST:PORT or unix:///PATH (CHANCERY_REDIS_URL).") var redisURL: String?
   @Option(help: "The file with the key-encryption key (CHANCERY_KEK_FILE).") var kekFile: String?
@@ -212,8 +212,8 @@ struct SignerCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
-    let coordinators = try endpoints(coordinator, "CHANCERY_COORDINATOR", Settings.coordinator)
-    let keyKeepers = try endpoints(keykeeper, "CHANCERY_KEYKEEPER", Settings.keykeeper)
+    let coordinators = try endpoints(coordinator, "CHANCERY_COORDINATOR", Setting.coordinator.standard!)
+    let keyKeepers = try endpoints(keykeeper, "CHANCERY_KEYKEEPER", Setting.keykeeper.standard!)
     let threads = threads ?? ComputePool.availableCores
     let timing = try times.timing()
     try await chancery.run(try host.configuration("signer", listen: nil)) { host in
@@ -247,7 +247,7 @@ struct LoggerCommand: AsyncParsableCommand {
     commandName: "logger", abstract: "Take in metrics and events, and stream them.",
     discussion: "Example: chancery serve logger --database-url postgresql://logger@db/chancery")
 
-  @Option(help: "Where to listen: HOST:PORT or unix:/PATH.") var listen = Settings.logger
+  @Option(help: "Where to listen: HOST:PORT or unix:/PATH.") var listen = Setting.logger.standard!
   @Option(help: "The primary database (CHANCERY_DATABASE_URL).") var databaseURL: String?
   @Option(help: "Connections to the database.") var connections = 2
   @OptionGroup var host: HostOptions
