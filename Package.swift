@@ -174,6 +174,7 @@ let package = Package(
       ], swiftSettings: settings),
     .testTarget(
       name: "EndToEndTests", dependencies: ["LocalServers", "chancery"], path: "Tests/EndToEndTests",
+      exclude: ["check-formats.py"],
       swiftSettings: settings),
     .testTarget(
       name: "FaultyNetworkingTests",

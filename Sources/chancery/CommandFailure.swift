@@ -35,8 +35,10 @@ struct CommandFailure: ExitingError, CustomStringConvertible {
   /// Whether errors are printed as JSON: whether the command was asked for JSON, even if its arguments are wrong.
   static let printsJSON: Bool = {
     let arguments = CommandLine.arguments
-    return arguments.contains("--output=json")
-      || zip(arguments, arguments.dropFirst()).contains { ["-o", "--output"].contains($0) && $1 == "json" }
+    return arguments.contains { ["--output=json", "--output=jsonl"].contains($0) }
+      || zip(arguments, arguments.dropFirst()).contains {
+        ["-o", "--output"].contains($0) && ["json", "jsonl"].contains($1)
+      }
   }()
 
   var exitStatus: ExitStatus { ExitStatus(rawValue: exitCode.rawValue) }
@@ -48,8 +50,10 @@ struct CommandFailure: ExitingError, CustomStringConvertible {
       let error = Printed(code: code, message: message, retryable: isRetryable, hint: hint)
       StandardError.write(JSONText.line(error))
     } else {
-      StandardError.write("error: \(message)\n")
-      if let hint { StandardError.write("hint:  \(hint)\n") }
+      let isColored = ColorMode.given.colors(STDERR_FILENO)
+      func label(_ word: String, _ code: String) -> String { isColored ? "\u{1B}[\(code)m\(word)\u{1B}[0m" : word }
+      StandardError.write("\(label("error:", "1;31")) \(message.printableLines)\n")
+      if let hint { StandardError.write("\(label("hint:", "36"))  \(hint.printableLines)\n") }
     }
   }
 

@@ -61,22 +61,12 @@ struct OutputTests {
       "records generate", "sign", "verify", "demo", "bench sign", "bench rpc", "call", "services", "describe",
       "simulate", "chaos", "context list", "context show", "config view",
     ]
-    let all = try await commands(with: "o").map { $0.joined(separator: " ") }
+    let all = try await CommandTree.paths(with: "o").map { $0.joined(separator: " ") }
     #expect(Set(all) == here.union(elsewhere))
   }
 
-  /// A table has a line of headings, and its columns are aligned.
-  @Test func tablesAreForPeople() async throws {
-    let cluster = try await DevCluster.shared.value
-    _ = try await cluster.json("keys", "generate", "--count", "2")
-    let table = try await cluster.run("keys", "list")
-    let lines = table.output.split(separator: "\n")
-    #expect(table.status == 0 && lines.count >= 3)
-    #expect(lines[0].hasPrefix("KEY") || lines[0].contains(" KEY"))
-  }
-
   @Test func helpNamesEveryCommandAndEachHasAnExample() async throws {
-    let all = try await commands()
+    let all = try await CommandTree.paths()
     let help = try await Program.run(Program.chancery, ["help"]).output
     for path in all {
       #expect(help.contains("\n  \(path[0]) "), "help does not list \(path[0])")
@@ -84,22 +74,6 @@ struct OutputTests {
       let words = text.split(whereSeparator: \.isWhitespace).joined(separator: " ")
       #expect(words.contains("Example: chancery \(path.joined(separator: " "))"), "\(path)")
     }
-  }
-
-  /// The commands that the program itself names, with their paths.
-  private func commands(with option: String? = nil) async throws -> [[String]] {
-    let dump = try await Program.run(Program.chancery, ["--experimental-dump-help"]).json()
-    func leaves(_ command: JSON, _ path: [String]) -> [[String]] {
-      let nested = command["subcommands"].list.filter {
-        $0["commandName"].text != "help" && $0["shouldDisplay"].value as? Bool != false
-      }
-      guard nested.isEmpty else { return nested.flatMap { leaves($0, path + [$0["commandName"].text ?? ""]) } }
-      let names = command["arguments"].list.flatMap { $0["names"].list.map { $0["name"].text } }
-      return option.map { names.contains($0) } ?? true ? [path] : []
-    }
-    let all = leaves(dump["command"], [])
-    #expect(all.count > 15)
-    return all
   }
 
   @Test func everyCodeIsDocumented() throws {

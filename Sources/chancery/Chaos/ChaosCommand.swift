@@ -50,10 +50,8 @@ struct ChaosCommand: AsyncParsableCommand {
     let verdicts = try await attempt(chosen, size)
     let seconds = (started.duration(to: .now).inSeconds * 10).rounded() / 10
     let report = ChaosReport(verdicts, skipped: skipped, records: records, seconds: seconds)
-    switch output.output {
-    case .table: output.print(report.verdicts)
-    case .json: StandardOutput.write(JSONText.document(report))
-    }
+    output.print(
+      report, name: "chaos/\(report.violations == 0 ? "holds" : "broken")", text: output.table.text(report.verdicts))
     guard report.violations > 0 else { return }
     let failed = verdicts.filter { !$0.violations.isEmpty }.map(\.fault)
     throw CommandFailure(
@@ -122,5 +120,7 @@ private struct FaultRow: TableRow {
   }
 
   static let columns = [TableColumn("FAULT"), TableColumn("KIND"), TableColumn("WHAT HAPPENS")]
+  var resourceName: String { "fault/\(name)" }
+
   var cells: [String] { [name, layer, about] }
 }

@@ -28,6 +28,8 @@ extension ChaosVerdict: TableRow {
     TableColumn("VIOLATIONS", isNumber: true), TableColumn("TIME", isNumber: true), TableColumn("SEEN"),
   ]
 
+  var resourceName: String { "fault/\(fault)" }
+
   var cells: [String] {
     [
       fault, Int64(hits).grouped, Int64(signed).grouped, Int64(violations.count).grouped, seconds.text(digits: 1),

@@ -28,6 +28,9 @@ struct AuditCommand: AsyncParsableCommand {
   func validate() throws {
     if let sample, sample < 1 { throw ValidationError("--sample \(sample) is not positive") }
     if sample != nil, signatures { throw ValidationError("--sample and --signatures exclude each other") }
+    if follow, !output.output.isForPeople, ![.json, .jsonl].contains(output.output) {
+      throw ValidationError("with --follow, looks are printed as table, wide, json or jsonl, not as \(output.output)")
+    }
     // A commit that is under way at one look must be over at the next.
     guard (1...86_400).contains(interval) else {
       throw ValidationError("--interval \(interval) is not between 1 and 86400 seconds")
@@ -42,7 +45,7 @@ struct AuditCommand: AsyncParsableCommand {
       do {
         var report = try await look(url)
         report.replace(try await continuity.look(url))
-        StandardOutput.write(output.output == .json ? JSONText.line(AuditLook(report)) : AuditLook(report).text)
+        StandardOutput.write(output.output.isForPeople ? AuditLook(report).text : JSONText.line(AuditLook(report)))
         if report.violations > 0 { try finish(report) }
       } catch let failure as CommandFailure where failure.isRetryable {
         StandardError.write("no look was possible: \(failure)\n")
@@ -63,7 +66,7 @@ struct AuditCommand: AsyncParsableCommand {
   }
 
   private func finish(_ report: AuditReport) throws {
-    if !follow || output.output == .table { output.print(report.findings.map(FindingRow.init)) }
+    if !follow || output.output.isForPeople { output.print(report.findings.map(FindingRow.init)) }
     guard report.violations == 0 else {
       throw CommandFailure(
         code: "audit_failed", message: "the audit found \(report.violations) violations", exitCode: .verification)
@@ -191,6 +194,8 @@ private struct FindingRow: TableRow {
     TableColumn("#", isNumber: true), TableColumn("PROMISE"), TableColumn("CHECKED", isNumber: true),
     TableColumn("VIOLATIONS", isNumber: true), TableColumn("UNDECIDABLE", isNumber: true), TableColumn("EXAMPLES"),
   ]
+
+  var resourceName: String { "promise/\(promise)" }
 
   var cells: [String] {
     [

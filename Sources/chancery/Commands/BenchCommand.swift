@@ -52,10 +52,7 @@ struct BenchCommand: AsyncParsableCommand {
       shape.hasTLS = false
       let measured = try await LocalCluster.with(shape) { cluster in try await measure(job, cluster) }
       let report = BenchReport(job: job, signers: signers, rounds: measured)
-      switch output.output {
-      case .json: StandardOutput.write(JSONText.document(report))
-      case .table: StandardOutput.write(report.text)
-      }
+      output.print(report, name: "bench/\(algorithm.rawValue)", text: report.text)
     }
 
     private func measure(_ job: MainJob, _ cluster: LocalCluster) async throws -> [BenchReport.Round] {

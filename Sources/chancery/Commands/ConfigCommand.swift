@@ -61,5 +61,7 @@ private struct SettingRow: TableRow {
   }
 
   static let columns = [TableColumn("SETTING"), TableColumn("VALUE"), TableColumn("ORIGIN")]
+  var resourceName: String { "setting/\(setting)" }
+
   var cells: [String] { [setting, value ?? "", origin ?? ""] }
 }

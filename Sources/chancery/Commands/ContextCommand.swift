@@ -143,5 +143,7 @@ private struct ContextRow: TableRow {
     [TableColumn("IN USE"), TableColumn("NAME")]
     + Setting.allCases.map { TableColumn($0.rawValue.replacing("_", with: " ").uppercased()) }
 
+  var resourceName: String { "context/\(name)" }
+
   var cells: [String] { [isCurrent ? "*" : "", name] + Setting.allCases.map { settings[$0.rawValue] ?? "" } }
 }

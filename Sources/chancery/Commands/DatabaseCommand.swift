@@ -62,5 +62,7 @@ private struct MigrationRow: TableRow {
     TableColumn("VERSION", isNumber: true), TableColumn("NAME"), TableColumn("APPLIED"), TableColumn("CHANGED"),
   ]
 
+  var resourceName: String { "migration/\(version)" }
+
   var cells: [String] { [String(version), name, appliedAt ?? "not applied", isChanged ? "yes" : "no"] }
 }

@@ -39,7 +39,7 @@ struct DemoCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
-    let isQuiet = output.output == .json
+    let isQuiet = !output.output.isForPeople
     let note: @Sendable (String) -> Void = { text in if !isQuiet { StandardError.write(text + "\n") } }
     var shape = LocalCluster.Shape()
     shape.signers = signers
@@ -69,10 +69,7 @@ struct DemoCommand: AsyncParsableCommand {
           job: job, signing: signing, verified: verified, byOpenSSL: byOpenSSL, audit: audit, memory: growth)
       }
     }
-    switch output.output {
-    case .json: StandardOutput.write(JSONText.document(summary))
-    case .table: StandardOutput.write(summary.text)
-    }
+    output.print(summary, name: "demo/\(summary.auditViolations == 0 ? "passed" : "failed")", text: summary.text)
     try summary.check()
   }
 }

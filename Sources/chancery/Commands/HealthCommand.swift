@@ -47,6 +47,10 @@ private struct HealthRow: TableRow {
   var status: String
   var message: String?
 
-  static let columns = [TableColumn("SERVICE"), TableColumn("ADDRESS"), TableColumn("STATUS"), TableColumn("MESSAGE")]
+  static let columns = [
+    TableColumn("SERVICE"), TableColumn("ADDRESS"), TableColumn("STATUS", isState: true), TableColumn("MESSAGE"),
+  ]
+  var resourceName: String { "service/\(service)" }
+
   var cells: [String] { [service, address, status, message ?? ""] }
 }

@@ -319,15 +319,19 @@ struct JobRow: TableRow {
   }
 
   static let columns = [
-    TableColumn("JOB"), TableColumn("STATE"), TableColumn("ALGORITHM"), TableColumn("BATCH", isNumber: true),
-    TableColumn("PLANNED", isNumber: true), TableColumn("SIGNED", isNumber: true),
-    TableColumn("ALREADY", isNumber: true), TableColumn("FAILED", isNumber: true), TableColumn("CREATED"),
+    TableColumn("JOB"), TableColumn("STATE", isState: true), TableColumn("ALGORITHM"),
+    TableColumn("BATCH", isNumber: true), TableColumn("PLANNED", isNumber: true), TableColumn("SIGNED", isNumber: true),
+    TableColumn("ALREADY", isNumber: true), TableColumn("FAILED", isNumber: true),
+    TableColumn("PENDING", isNumber: true, isWide: true), TableColumn("SOURCE", isWide: true),
+    TableColumn("PRIORITY", isNumber: true, isWide: true), TableColumn("CREATED"), TableColumn("ENDED", isWide: true),
   ]
+
+  var resourceName: String { "job/\(jobID)" }
 
   var cells: [String] {
     [
       jobID, state, algorithm, String(batchSize), planned.grouped, signed.grouped, alreadySigned.grouped,
-      failed.grouped, createdAt ?? "",
+      failed.grouped, pending.grouped, source, String(priority), createdAt ?? "", endedAt ?? "",
     ]
   }
 }

@@ -82,28 +82,44 @@ extension KeysCommand {
       abstract: "Show one key, or print its public key.",
       discussion: "Example: chancery keys get 17 -o pem > key-17.pem")
 
-    /// As `OutputFormat`, and the public key itself.
-    enum Format: String, ExpressibleByArgument, CaseIterable {
-      case table
-      case json
+    /// As other commands print, and the public key itself.
+    enum Format: ExpressibleByArgument {
+      case description(OutputFormat)
       /// A SubjectPublicKeyInfo as `openssl pkey -pubin` reads it.
       case pem
       /// The same, binary.
       case der
+
+      init?(argument: String) {
+        switch argument {
+        case "pem": self = .pem
+        case "der": self = .der
+        default:
+          guard let format = OutputFormat(argument: argument) else { return nil }
+          self = .description(format)
+        }
+      }
+
+      static var allValueStrings: [String] { OutputFormat.allValueStrings + ["pem", "der"] }
+      var defaultValueDescription: String { "table" }
     }
 
     @Argument(help: "The key's id.") var key: Int64
     @OptionGroup var connection: ConnectionOptions
-    @Option(name: [.customShort("o"), .long], help: "How to print: table, json, pem or der.") var output = Format.table
+    @Option(
+      name: [.customShort("o"), .long], help: "How to print: \(Format.allValueStrings.joined(separator: ", ")).")
+    var output = Format.description(.table)
+    @Flag(help: "Leave the headings of a table out.") var noHeaders = false
+    @Option(help: "Whether to colour: auto, always or never; auto heeds NO_COLOR and TERM.") var color = ColorMode.auto
 
     func run() async throws {
       let found = try await connection.with(.keykeeper) { channel in
         try await ChanceryV1.Keys.Client(channel).get(.init(keyID: key), options: connection.call)
       }
       switch output {
-      case .table, .json:
+      case .description(let format):
         var options = OutputOptions()
-        options.output = output == .json ? .json : .table
+        (options.output, options.noHeaders, options.color) = (format, noHeaders, color)
         options.print(try KeyRow(found))
       case .pem: StandardOutput.write(try PublicKey(spki: found.publicKeySpki).pem)
       case .der: StandardOutput.write(found.publicKeySpki)
@@ -268,13 +284,16 @@ struct KeyRow: TableRow {
   }
 
   static let columns = [
-    TableColumn("KEY", isNumber: true), TableColumn("ALGORITHM"), TableColumn("STATE"),
-    TableColumn("EPOCH", isNumber: true), TableColumn("LABEL"), TableColumn("FINGERPRINT"), TableColumn("CREATED"),
+    TableColumn("KEY", isNumber: true), TableColumn("ALGORITHM"), TableColumn("STATE", isState: true),
+    TableColumn("EPOCH", isNumber: true), TableColumn("LABEL", limit: 40), TableColumn("FINGERPRINT", limit: 23),
+    TableColumn("HOLDER", isWide: true), TableColumn("CREATED"),
   ]
+
+  var resourceName: String { "key/\(keyID)" }
 
   var cells: [String] {
     [
-      String(keyID), algorithm, state, String(epoch), label, String(fingerprint.prefix(23)) + "…", createdAt ?? "",
+      String(keyID), algorithm, state, String(epoch), label, fingerprint, holder, createdAt ?? "",
     ]
   }
 }

@@ -237,6 +237,8 @@ struct RPCBenchRow: TableRow {
     TableColumn("SERVER CPU/100K", isNumber: true), TableColumn("GROWTH MIB", isNumber: true),
   ]
 
+  var resourceName: String { "call/\(call.replacing(" ", with: "-"))-\(bytes)-\(inFlight)" }
+
   var cells: [String] {
     [
       call, Int64(bytes).grouped, String(inFlight), Int64(messagesPerSecond).grouped,

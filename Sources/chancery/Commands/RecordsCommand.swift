@@ -205,6 +205,8 @@ struct PutRow: TableRow {
   }
 
   static let columns = [TableColumn("INSERTED"), TableColumn("EXISTING"), TableColumn("LAST RECORD")]
+  var resourceName: String { "record/\(lastRecordID)" }
+
   var cells: [String] { [inserted.grouped, existing.grouped, String(lastRecordID)] }
 }
 
@@ -233,14 +235,13 @@ private struct RecordRow: TableRow {
   }
 
   static let columns = [
-    TableColumn("RECORD"), TableColumn("EXTERNAL ID"), TableColumn("BYTES"), TableColumn("PAYLOAD (BASE64)"),
+    TableColumn("RECORD"), TableColumn("EXTERNAL ID"), TableColumn("BYTES"), TableColumn("PAYLOAD (BASE64)", limit: 72),
     TableColumn("CREATED"),
   ]
 
-  var cells: [String] {
-    let shown = payloadBase64.count > 72 ? payloadBase64.prefix(72) + "…" : payloadBase64[...]
-    return [String(recordID), externalID, String(payloadBytes), String(shown), createdAt ?? ""]
-  }
+  var resourceName: String { "record/\(recordID)" }
+
+  var cells: [String] { [String(recordID), externalID, String(payloadBytes), payloadBase64, createdAt ?? ""] }
 }
 
 /// What became of a record, as `records get --status` prints it.
@@ -274,9 +275,12 @@ private struct RecordStatusRow: TableRow {
   }
 
   static let columns = [
-    TableColumn("RECORD"), TableColumn("STATE"), TableColumn("JOB"), TableColumn("KEY"), TableColumn("SIGNED"),
+    TableColumn("RECORD"), TableColumn("STATE", isState: true), TableColumn("JOB"), TableColumn("KEY"),
+    TableColumn("SIGNED"),
     TableColumn("FAILURE"),
   ]
+
+  var resourceName: String { "record/\(recordID)" }
 
   var cells: [String] {
     let failure = failureCode.map { "\($0): \(failureMessage ?? "")" }

@@ -116,6 +116,8 @@ private struct ServiceRow: TableRow {
   static let columns = [
     TableColumn("SERVER"), TableColumn("ADDRESS"), TableColumn("SERVICE"), TableColumn("METHODS"),
   ]
+  var resourceName: String { "service/\(service)" }
+
   var cells: [String] { [server, address, service, methods.joined(separator: ",")] }
 }
 
@@ -144,10 +146,7 @@ struct DescribeCommand: AsyncParsableCommand {
     guard let found = types.resolve(name), let text = types.text(of: found) else {
       throw CommandFailure.unknown("service, method or type", name, "'chancery describe' without a name lists all")
     }
-    switch output.output {
-    case .table: StandardOutput.write(text)
-    case .json: StandardOutput.write(JSONText.document(Description(name: found, definition: text)))
-    }
+    output.print(Description(name: found, definition: text), name: found, text: text)
   }
 
   private func types() async throws -> SchemaTypeSet {
@@ -195,5 +194,7 @@ private struct OverviewRow: TableRow {
   var summary: String
 
   static let columns = [TableColumn("KIND"), TableColumn("NAME"), TableColumn("SUMMARY")]
+  var resourceName: String { "\(kind)/\(name)" }
+
   var cells: [String] { [kind, name, summary] }
 }

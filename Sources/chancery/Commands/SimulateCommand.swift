@@ -210,6 +210,8 @@ private struct SimulationReport: TableRow {
     TableColumn("SIMULATED"), TableColumn("TIME"), TableColumn("FAULTS"), TableColumn("FAILED SEEDS"),
   ]
 
+  var resourceName: String { "simulation/\(seeds)" }
+
   var cells: [String] {
     let kinds = faults.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", ")
     let failed = failures.prefix(10).map { "\($0.seed) (\($0.violations.first ?? ""))" }.joined(separator: "; ")

@@ -21,7 +21,7 @@ struct VerifyCommand: AsyncParsableCommand {
   func run() async throws {
     let verification = try Verification(keys: try PublicKeyFile.read(keys))
     let lines = try LineReader(path: file)
-    let progress = ProgressLine("verifying", isQuiet: output.output == .json)
+    let progress = ProgressLine("verifying", isQuiet: !output.output.isForPeople)
     var outcome = Verification.Outcome()
     // Two groups at a time keep two cores busy, in bounded memory.
     try await withThrowingTaskGroup(of: Verification.Outcome.self) { group in
@@ -60,18 +60,10 @@ struct VerifyCommand: AsyncParsableCommand {
 
   private func report(_ outcome: Verification.Outcome) throws {
     let faults = outcome.faults.sorted { $0.recordID < $1.recordID }
-    switch output.output {
-    case .table:
-      StandardOutput.write(
-        "verified  \((outcome.checked - faults.count).grouped64)\nfaults    \(faults.count.grouped64)\n")
-      for fault in faults.prefix(show) { StandardOutput.write("record \(fault.recordID): \(fault.reason)\n") }
-    case .json:
-      StandardOutput.write(
-        JSONText.document(
-          Report(
-            checked: outcome.checked, verified: outcome.checked - faults.count, faulty: faults.count,
-            faults: Array(faults.prefix(show)))))
-    }
+    let report = Report(
+      checked: outcome.checked, verified: outcome.checked - faults.count, faulty: faults.count,
+      faults: Array(faults.prefix(show)))
+    output.print(report, name: "verification/\(faults.isEmpty ? "passed" : "failed")", text: report.text)
     if !faults.isEmpty {
       throw CommandFailure(
         code: "verification_failed", message: "\(faults.count) of \(outcome.checked) signatures do not verify",
@@ -88,6 +80,11 @@ struct VerifyCommand: AsyncParsableCommand {
     var verified: Int
     var faulty: Int
     var faults: [Verification.Fault]
+
+    var text: String {
+      "verified  \(verified.grouped64)\nfaults    \(faulty.grouped64)\n"
+        + faults.map { "record \($0.recordID): \($0.reason)\n" }.joined()
+    }
   }
 }
 

@@ -14,9 +14,6 @@ struct VersionCommand: ParsableCommand {
   @OptionGroup var output: OutputOptions
 
   func run() {
-    switch output.output {
-    case .table: StandardOutput.write(Version.text + "\n")
-    case .json: StandardOutput.write(JSONText.document(["version": Version.number]))
-    }
+    output.print(["version": Version.number], name: "version/\(Version.number)", text: Version.text + "\n")
   }
 }

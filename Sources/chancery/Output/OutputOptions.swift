@@ -1,106 +1,79 @@
 import ArgumentParser
-import FoundationEssentials
+import Glibc
 
 /// How a command prints what it read.
 enum OutputFormat: String, ExpressibleByArgument, CaseIterable {
   /// Columns for people.
   case table
-  /// One JSON document.
+  /// The same with nothing cut off, and with columns of lesser interest.
+  case wide
+  /// One JSON document (RFC 8259).
   case json
+  /// One JSON object a line.
+  case jsonl
+  /// One YAML 1.2 document.
+  case yaml
+  /// A line of names and a line for each object (RFC 4180), numbers as in JSON.
+  case csv
+  /// One name a line, such as `key/17`.
+  case name
+
+  /// Whether people read it.
+  var isForPeople: Bool { self == .table || self == .wide }
 }
 
-/// The `-o` option of every command that reads.
+/// The options of every command that reads.
 struct OutputOptions: ParsableArguments {
-  @Option(name: [.customShort("o"), .long], help: "How to print: table or json.")
+  @Option(
+    name: [.customShort("o"), .long],
+    help: "How to print: \(OutputFormat.allValueStrings.joined(separator: ", ")).")
   var output = OutputFormat.table
+
+  @Flag(help: "Leave the headings of a table out.") var noHeaders = false
+
+  @Option(help: "Whether to colour: auto, always or never; auto heeds NO_COLOR and TERM.") var color = ColorMode.auto
 }
 
 /// Something that is printed as a line of a table, or as a JSON object.
 protocol TableRow: Encodable {
-  /// The headings; numbers are set to the right.
+  /// The headings.
   static var columns: [TableColumn] { get }
-  /// One text for each column.
+  /// One text for each column, whole: tables cut what is too wide.
   var cells: [String] { get }
-}
-
-/// A column of a table.
-struct TableColumn {
-  var title: String
-  var isNumber = false
-
-  init(_ title: String, isNumber: Bool = false) {
-    self.title = title
-    self.isNumber = isNumber
-  }
+  /// What scripts call it: its kind and its name, such as `key/17`.
+  var resourceName: String { get }
 }
 
 extension OutputOptions {
-  /// Prints rows: a table, or a JSON array.
+  /// Prints rows.
   func print<Row: TableRow>(_ rows: [Row]) {
     switch output {
-    case .table: StandardOutput.write(Table.text(rows))
+    case .table, .wide: StandardOutput.write(table.text(rows))
     case .json: StandardOutput.write(JSONText.document(rows))
+    case .jsonl: for row in rows { StandardOutput.write(JSONText.line(row)) }
+    case .yaml: StandardOutput.write(YAMLText.document(StructuredValue(rows)))
+    case .csv: StandardOutput.write(CSVText.lines(StructuredValue(rows)))
+    case .name: StandardOutput.write(rows.map { $0.resourceName + "\n" }.joined())
     }
   }
 
-  /// Prints one thing: its fields one below the other, or a JSON object.
-  func print<Row: TableRow>(_ row: Row) {
+  /// Prints one thing: in a table its fields stand one below the other.
+  func print<Row: TableRow>(_ row: Row) { print(row, name: row.resourceName, text: table.text(row)) }
+
+  /// Prints something of which people see a text.
+  func print(_ value: some Encodable, name: String, text: @autoclosure () -> String) {
     switch output {
-    case .table:
-      let width = Row.columns.map(\.title.count).max() ?? 0
-      let lines = zip(Row.columns, row.cells).map { column, cell in
-        column.title.padded(to: width) + "  " + cell + "\n"
-      }
-      StandardOutput.write(lines.joined())
-    case .json: StandardOutput.write(JSONText.document(row))
+    case .table, .wide: StandardOutput.write(text())
+    case .json: StandardOutput.write(JSONText.document(value))
+    case .jsonl: StandardOutput.write(JSONText.line(value))
+    case .yaml: StandardOutput.write(YAMLText.document(StructuredValue(value)))
+    case .csv: StandardOutput.write(CSVText.lines(.list([StructuredValue(value)])))
+    case .name: StandardOutput.write(name + "\n")
     }
   }
-}
 
-/// Columns set with spaces.
-enum Table {
-  static func text<Row: TableRow>(_ rows: [Row]) -> String {
-    let cells = rows.map(\.cells)
-    let widths = Row.columns.indices.map { index in
-      max(Row.columns[index].title.count, cells.map { $0[index].count }.max() ?? 0)
-    }
-    func line(_ texts: [String]) -> String {
-      let padded = texts.indices.map { index in
-        Row.columns[index].isNumber
-          ? texts[index].padded(to: widths[index], left: true) : texts[index].padded(to: widths[index])
-      }
-      var line = padded.joined(separator: "  ")
-      while line.last == " " { line.removeLast() }
-      return line + "\n"
-    }
-    return line(Row.columns.map(\.title)) + cells.map(line).joined()
-  }
-}
-
-/// JSON as the commands print it.
-enum JSONText {
-  /// Indented, keys sorted, a line end at the end.
-  static func document(_ value: some Encodable) -> String { encode(value, [.prettyPrinted]) }
-
-  /// On one line.
-  static func line(_ value: some Encodable) -> String { encode(value, []) }
-
-  private static func encode(_ value: some Encodable, _ formatting: JSONEncoder.OutputFormatting) -> String {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes, formatting]
-    encoder.nonConformingFloatEncodingStrategy = .throw
-    encoder.dataEncodingStrategy = .base64
-    do {
-      return String(decoding: try encoder.encode(value), as: UTF8.self) + "\n"
-    } catch {
-      preconditionFailure("every printed value can be encoded: \(error)")
-    }
-  }
-}
-
-extension String {
-  func padded(to width: Int, left: Bool = false) -> String {
-    let padding = String(repeating: " ", count: max(0, width - count))
-    return left ? padding + self : self + padding
+  /// How tables are set.
+  var table: Table {
+    Table(isWide: output == .wide, hasHeadings: !noHeaders, isColored: color.colors(STDOUT_FILENO))
   }
 }

@@ -26,17 +26,17 @@ final class ProgressLine: Sendable {
     guard !isQuiet else { return }
     let now = ContinuousClock.now
     let text = state.withLock { state -> String? in
-      let interval: Duration = StandardError.isTerminal ? .milliseconds(100) : .seconds(5)
+      let interval: Duration = StandardError.canRedraw ? .milliseconds(100) : .seconds(5)
       if let last = state.lastPrinted, last.duration(to: now) < interval, done != total || total == 0 { return nil }
       // The first line elsewhere than on a terminal would say nothing.
-      if state.lastPrinted == nil, !StandardError.isTerminal, done < total || total == 0 {
+      if state.lastPrinted == nil, !StandardError.canRedraw, done < total || total == 0 {
         state.lastPrinted = now
         return nil
       }
       state.lastPrinted = now
       state.isOpen = true
       let line = Self.line(title, done, total, elapsed: state.started.duration(to: now).inSeconds)
-      return StandardError.isTerminal ? "\r\u{1B}[K" + line : line + "\n"
+      return StandardError.canRedraw ? "\r\u{1B}[K" + line : line + "\n"
     }
     if let text { StandardError.write(text) }
   }
@@ -47,7 +47,7 @@ final class ProgressLine: Sendable {
       defer { state.isOpen = false }
       return state.isOpen
     }
-    if isOpen, StandardError.isTerminal { StandardError.write("\n") }
+    if isOpen, StandardError.canRedraw { StandardError.write("\n") }
   }
 
   static func line(_ title: String, _ done: UInt64, _ total: UInt64, elapsed: Double) -> String {

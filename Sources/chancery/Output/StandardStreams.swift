@@ -5,6 +5,9 @@ enum StandardError {
   /// Whether a person is likely to read along.
   static let isTerminal = isatty(STDERR_FILENO) == 1
 
+  /// Whether a line can be drawn again.
+  static let canRedraw = isTerminal && TerminalKind.hasControls
+
   static func write(_ text: String) { writeAll(text, to: STDERR_FILENO) }
 }
 

@@ -1,0 +1,20 @@
+import Testing
+
+/// The commands that the program itself names.
+enum CommandTree {
+  /// The paths of all commands that do something, or of those alone that have an option.
+  static func paths(with option: String? = nil) async throws -> [[String]] {
+    let dump = try await Program.run(Program.chancery, ["--experimental-dump-help"]).json()
+    func leaves(_ command: JSON, _ path: [String]) -> [[String]] {
+      let nested = command["subcommands"].list.filter {
+        $0["commandName"].text != "help" && $0["shouldDisplay"].value as? Bool != false
+      }
+      guard nested.isEmpty else { return nested.flatMap { leaves($0, path + [$0["commandName"].text ?? ""]) } }
+      let names = command["arguments"].list.flatMap { $0["names"].list.map { $0["name"].text } }
+      return option.map { names.contains($0) } ?? true ? [path] : []
+    }
+    let all = leaves(dump["command"], [])
+    #expect(all.count > 15)
+    return all
+  }
+}
