@@ -11,7 +11,7 @@ struct ChaosTests {
   ])
   func holds(under fault: String) async throws {
     let outcome = try await Program.run(
-      Program.chancery, ["chaos", "--fault", fault, "-o", "json"], limit: .seconds(180))
+      Program.chancery, ["chaos", "--fault", fault, "--records", "20000", "-o", "json"], limit: .seconds(180))
     #expect(outcome.status == 0, "\(outcome.errors.suffix(1000))")
     let report = try outcome.json()
     #expect(report["violations"].number == 0 && report["faults"].number == 1)

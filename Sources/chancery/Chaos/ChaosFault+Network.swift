@@ -4,6 +4,8 @@ import FaultyNetworking
 extension ChaosFault {
   /// Long enough that what waits for an answer gives up.
   private static let partition = 8.0
+  /// Long enough that a connection on which nothing comes back is given up.
+  private static let longerThanKeepalive = 25.0
 
   static let network = [
     cut(
@@ -22,7 +24,7 @@ extension ChaosFault {
       "keykeepers-redis", "the KeyKeepers cannot reach Redis", ("keykeeper", "redis"), [.event("cache.failed")]),
     cut(
       "all-logger", "nobody can reach Logger", ("", "logger"),
-      [.event("telemetry.stream_lost")]),
+      [.event("telemetry.stream_lost")], seconds: longerThanKeepalive),
     cut(
       "all-coordinator", "a coordinator cannot reach anybody, nor be reached", ("", "coordinator-1"),
       [.givenOutAgain]),
@@ -47,7 +49,7 @@ extension ChaosFault {
       effects: [.givenOutAgain, .event("signer.stream_lost")]
     ) { run in
       try await run.untilSigned(0.2)
-      try await run.weather(run.cluster.proxies("signer-1", "coordinator"), for: 25) {
+      try await run.weather(run.cluster.proxies("signer-1", "coordinator"), for: longerThanKeepalive) {
         $0.lost = [.toServer, .toClient]
       }
     },

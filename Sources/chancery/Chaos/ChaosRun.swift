@@ -18,7 +18,7 @@ import Translation
 final class ChaosRun: Sendable {
   /// How large it is.
   struct Size: Sendable {
-    var records = 20_000
+    var records = 100_000
     var batchSize = 100
     var keys = 12
     /// How long the job may take after the fault.
