@@ -60,6 +60,7 @@ let package = Package(
     .target(name: "TimeAndChance", swiftSettings: settings),
     .target(name: "Telemetry", swiftSettings: settings),
     .target(name: "Domain", swiftSettings: settings),
+    .target(name: "Dashboard", swiftSettings: settings),
     .target(name: "Storage", dependencies: ["Domain", "TimeAndChance"], swiftSettings: settings),
     .systemLibrary(name: "CProtobufC", pkgConfig: "libprotobuf-c", providers: [.apt(["libprotobuf-c-dev"])]),
     .target(name: "CSchema", dependencies: ["CProtobufC"]),
@@ -182,6 +183,8 @@ let package = Package(
         "FaultyNetworking", .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),
       ], swiftSettings: settings),
+    .testTarget(
+      name: "DashboardTests", dependencies: ["Dashboard"], exclude: ["Frames"], swiftSettings: settings),
     .testTarget(name: "FailpointTests", dependencies: ["Failpoints"], swiftSettings: settings),
     // What libFuzzer runs: see Tests/Fuzzing/fuzz.
     .target(

@@ -1,0 +1,124 @@
+/// What the dashboard knows: the newest that each feed has said, and what it has seen of the last minute.
+///
+/// A value without a clock: each thing that is taken in comes with its time. All of it is bounded: by what the feeds send, which
+/// Logger and the callers bound, and by the limits below.
+public struct DashboardModel: Sendable {
+  /// Where what is shown comes from.
+  public enum Feed: String, Sendable, CaseIterable {
+    /// What the services count, from Logger.
+    case metrics
+    /// The jobs, from a coordinator.
+    case jobs
+    /// The keys, from a KeyKeeper.
+    case keys
+  }
+
+  /// The most counters that are followed by name and labels.
+  static let maximumCounters = 1024
+
+  /// Which cluster this is, for people.
+  let context: String
+  /// How often the metrics come.
+  let interval: Duration
+  /// Since when the dashboard looks.
+  let started: ContinuousClock.Instant
+
+  private(set) var services: [ServiceReading] = []
+  private(set) var jobs: [JobReading] = []
+  private(set) var keys: [KeyReading] = []
+  /// Whether there are more keys than are shown.
+  private(set) var hasMoreKeys = false
+  /// Whether a service has fallen silent, so that totals may lag.
+  private(set) var isIncomplete = false
+  private(set) var heard: [Feed: ContinuousClock.Instant] = [:]
+  private(set) var problems: [Feed: String] = [:]
+
+  private var ledger = SeriesLedger()
+  private(set) var rises: [SeriesLedger.Name: History] = [:]
+  private var risen: [SeriesLedger.Name: Double] = [:]
+  private(set) var signerRises: [String: History] = [:]
+  private var signerRisen: [String: Double] = [:]
+  private(set) var latencies: [LatencyName: LatencyHistory] = [:]
+  private(set) var jobHistories: [String: History] = [:]
+  /// When the dashboard saw each key being leased last.
+  private(set) var keysUsed: [Int64: ContinuousClock.Instant] = [:]
+
+  /// Nothing is known yet. `context` names the cluster, `interval` is how often metrics are to come.
+  public init(context: String, interval: Duration, now: ContinuousClock.Instant) {
+    (self.context, self.interval, started) = (context, interval, now)
+  }
+
+  /// A feed cannot be had now, and why.
+  public mutating func fail(_ feed: Feed, _ reason: String) { problems[feed] = reason }
+
+  /// What all services have told.
+  public mutating func take(services: [ServiceReading], isIncomplete: Bool, at now: ContinuousClock.Instant) {
+    heard(.metrics, at: now)
+    self.services = services
+    self.isIncomplete = isIncomplete
+    let increases = ledger.take(services, at: now)
+    let kinds = Dictionary(services.map { ($0.incarnation, $0.kind) }) { first, _ in first }
+    var spans: [LatencyName: [Double: Double]] = [:]
+    for (incarnation, names) in increases {
+      for (name, increase) in names {
+        if let bucket = LatencyName.bucket(of: name, kind: kinds[incarnation] ?? "") {
+          spans[bucket.name, default: [:]][bucket.bound, default: 0] += increase
+          let alone = bucket.name.alone(incarnation)
+          if let alone { spans[alone, default: [:]][bucket.bound, default: 0] += increase }
+        } else {
+          risen[name, default: 0] += increase
+        }
+      }
+      signerRisen[incarnation, default: 0] +=
+        names.reduce(0) { $1.key.name == MetricNames.recordsSigned ? $0 + $1.value : $0 }
+    }
+    follow(services, at: now)
+    for name in Set(latencies.keys).union(spans.keys) {
+      latencies[name, default: LatencyHistory()].append(spans[name] ?? [:], at: now)
+    }
+    latencies = latencies.filter { !$0.value.isEmpty }
+  }
+
+  /// The newest jobs, the newest first.
+  public mutating func take(jobs: [JobReading], at now: ContinuousClock.Instant) {
+    heard(.jobs, at: now)
+    self.jobs = jobs
+    let open = Set(jobs.filter(\.isOpen).map(\.id))
+    jobHistories = jobHistories.filter { open.contains($0.key) }
+    for job in jobs where job.isOpen { jobHistories[job.id, default: History()].append(job.ended, at: now) }
+  }
+
+  /// The keys.
+  public mutating func take(keys: [KeyReading], hasMore: Bool, at now: ContinuousClock.Instant) {
+    heard(.keys, at: now)
+    let before = Dictionary(self.keys.map { ($0.id, $0.uses) }) { first, _ in first }
+    for key in keys where !key.holder.isEmpty || before[key.id].map({ $0 < key.uses }) ?? false {
+      keysUsed[key.id] = now
+    }
+    let ids = Set(keys.map(\.id))
+    keysUsed = keysUsed.filter { ids.contains($0.key) }
+    self.keys = keys
+    hasMoreKeys = hasMore
+  }
+
+  private mutating func heard(_ feed: Feed, at now: ContinuousClock.Instant) {
+    heard[feed] = now
+    problems[feed] = nil
+  }
+
+  /// Notes how far each counter is.
+  private mutating func follow(_ services: [ServiceReading], at now: ContinuousClock.Instant) {
+    for service in services {
+      for series in service.series where series.isCounter && !series.name.hasSuffix("_bucket") {
+        let name = SeriesLedger.Name(name: series.name, labels: series.labels)
+        if risen[name] == nil, risen.count < Self.maximumCounters { risen[name] = 0 }
+      }
+      if service.kind == "signer", !service.incarnation.isEmpty { signerRisen[service.incarnation, default: 0] += 0 }
+    }
+    let here = Set(services.map(\.incarnation))
+    signerRisen = signerRisen.filter { here.contains($0.key) }
+    signerRises = signerRises.filter { here.contains($0.key) }
+    for (name, sum) in risen { rises[name, default: History()].append(sum, at: now) }
+    for (incarnation, sum) in signerRisen { signerRises[incarnation, default: History()].append(sum, at: now) }
+  }
+}
