@@ -23,12 +23,12 @@ let package = Package(
     .executableTarget(
       name: "chancery",
       dependencies: [
-        "COpenSSL", "CoordinatorService", "DedicatedThreads", "Domain", "DynamicMessages", "Failpoints",
+        "COpenSSL", "CoordinatorService", "Dashboard", "DedicatedThreads", "Domain", "DynamicMessages", "Failpoints",
         "FaultyNetworking",
         "KeyKeeperService", "LocalServers", "LoggerService", "PostgresDriver", "PostgresStorage", "RPC", "RPCMemory",
         "RPCTransport", "RedisDriver",
-        "RedisLeases", "Schema", "ServiceHost", "SignerService", "Signing", "Simulation", "Storage", "TimeAndChance",
-        "Translation",
+        "RedisLeases", "Schema", "ServiceHost", "SignerService", "Signing", "Simulation", "Storage",
+        "Terminal", "TimeAndChance", "Translation",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
       ], swiftSettings: settings),
@@ -61,6 +61,8 @@ let package = Package(
     .target(name: "Telemetry", swiftSettings: settings),
     .target(name: "Domain", swiftSettings: settings),
     .target(name: "Dashboard", swiftSettings: settings),
+    .systemLibrary(name: "CNcurses", providers: [.apt(["libncurses-dev"])]),
+    .target(name: "Terminal", dependencies: ["CNcurses", "CPosix", "Dashboard"], swiftSettings: settings),
     .target(name: "Storage", dependencies: ["Domain", "TimeAndChance"], swiftSettings: settings),
     .systemLibrary(name: "CProtobufC", pkgConfig: "libprotobuf-c", providers: [.apt(["libprotobuf-c-dev"])]),
     .target(name: "CSchema", dependencies: ["CProtobufC"]),
@@ -166,7 +168,7 @@ let package = Package(
       name: "SignerServiceTests",
       dependencies: [
         "DedicatedThreads", "Domain", "KeyKeeperService", "RPC", "RPCMemory", "Schema", "SignerService", "Signing",
-        "Simulation", "Storage", "Telemetry", "TimeAndChance", "Translation",
+        "Simulation", "Storage", "Telemetry", "TestWorld", "TimeAndChance", "Translation",
       ], swiftSettings: settings),
     .testTarget(
       name: "SimulationTests",

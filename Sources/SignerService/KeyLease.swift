@@ -70,9 +70,6 @@ final class KeyLeases: Sendable {
     recipient = try LeaseRecipient()
   }
 
-  /// How many leases are held.
-  var count: Int { live.withLock { $0.count } }
-
   /// Leases the least recently used free key; waits in line for one. Throws what KeyKeeper says, or `INTERNAL` when the
   /// key cannot be opened.
   func acquire(_ algorithm: SignatureAlgorithm) async throws(RPCError) -> KeyLease {
@@ -95,7 +92,7 @@ final class KeyLeases: Sendable {
       let signer = try BatchSigner(PrivateKey(trustedPKCS8: pkcs8))
       let validity = KeyLease.Validity(deadline: deadline, renewAt: clock.now.advanced(by: timing.renewInterval))
       let held = KeyLease(name: name, signer: signer, validity: validity)
-      live.withLock { $0[name] = held }
+      change { $0[name] = held }
       return held
     } catch {
       release(name)
@@ -105,8 +102,16 @@ final class KeyLeases: Sendable {
 
   /// Gives a lease back, soon and whatever becomes of the calling task. One that cannot be given back expires.
   func release(_ name: LeaseIdentity) {
-    live.withLock { $0[name] = nil }
+    change { $0[name] = nil }
     released.yield(name)
+  }
+
+  /// Changes which leases are held, and tells how many there are before anyone changes that again.
+  private func change(_ body: (inout [LeaseIdentity: KeyLease]) -> Void) {
+    live.withLock { live in
+      body(&live)
+      observer.gauge("chancery_leases_held", to: Double(live.count))
+    }
   }
 
   /// Extends the leases that are held and gives back those that are not needed any more, until `stop`.
@@ -139,12 +144,20 @@ final class KeyLeases: Sendable {
       let due = live.withLock { live in
         live.values.filter { lease in lease.validity.withLock { !$0.isLost && $0.renewAt <= clock.now } }
       }
+      tellTimeLeft()
       await withTaskGroup(of: Void.self) { group in
         for lease in due.sorted(by: { $0.name.keyID < $1.name.keyID }) { group.addTask { await self.renew(lease) } }
       }
       // Ends early only when the task is cancelled.
       try? await clock.sleep(for: timing.renewInterval / 4)
     }
+  }
+
+  /// Tells how long the lease may yet be used that ends first, 0 without any.
+  private func tellTimeLeft() {
+    let deadlines = live.withLock { live in live.values.map { lease in lease.validity.withLock { $0.deadline.instant } } }
+    let left = deadlines.min().map { clock.now.duration(to: $0).inSeconds } ?? 0
+    observer.gauge("chancery_lease_left_seconds", to: max(0, left))
   }
 
   private func renew(_ lease: KeyLease) async {

@@ -44,6 +44,8 @@ public final class Signer: Sendable {
 
   /// Signs until the task is cancelled, or until what there was at `drain` is finished.
   public func run() async {
+    // Who holds a key is told by this id, who reports by a name: this says which is whose.
+    observer.gauge("chancery_signer_info", ["signer": id.description], to: 1)
     await withTaskGroup(of: Void.self) { group in
       group.addTask { await self.leases.run() }
       await withTaskGroup(of: Void.self) { sessions in

@@ -141,7 +141,6 @@ extension WorkSession {
     defer { if !keepsLease { signer.leases.release(lease.name) } }
     Failpoint.signerLeased.pass()
     signer.observer.count("chancery_lease_wait_seconds_total", by: asked.duration(to: signer.clock.now).inSeconds)
-    signer.observer.gauge("chancery_leases_held", to: Double(signer.leases.count))
 
     var result = ChanceryV1.BatchResult(
       batch: work.batch.message, keyID: lease.name.keyID.rawValue, keyEpoch: lease.name.epoch.rawValue,

@@ -27,7 +27,8 @@ struct Chancery: AsyncParsableCommand {
         subcommands: [
           SignaturesCommand.self, VerifyCommand.self, AuditCommand.self, SimulateCommand.self, ChaosCommand.self,
         ]),
-      CommandGroup(name: "Run", subcommands: [ServeCommand.self, DatabaseCommand.self, HealthCommand.self]),
+      CommandGroup(
+        name: "Run", subcommands: [ServeCommand.self, DatabaseCommand.self, HealthCommand.self, TopCommand.self]),
       CommandGroup(
         name: "Call", subcommands: [CallCommand.self, ServicesCommand.self, DescribeCommand.self]),
       CommandGroup(name: "Settings", subcommands: [ContextCommand.self, ConfigCommand.self]),

@@ -50,13 +50,27 @@ struct ModelTests {
     #expect(history.rates(60).compactMap { $0 }.count == 6, "of looks that come every 10 ms the last 6 s are kept")
   }
 
-  @Test func percentilesLieInTheirBuckets() {
-    let distribution = Distribution(cumulative: [0.001: 50, 0.01: 99, 0.1: 100, .infinity: 100])
-    #expect(distribution.quantile(0.5) == 0.001)
-    #expect(abs((distribution.quantile(0.99) ?? 0) - 0.01) < 1e-9)
-    #expect(distribution.quantile(1) == 0.1)
-    #expect(Distribution().quantile(0.5) == nil)
-    #expect(Distribution(cumulative: [0.1: 0, .infinity: 5]).quantile(0.99) == 0.1, "beyond the last bound")
+  @Test func meansAreOfWhatCameLately() throws {
+    var model = model()
+    func signer(_ batches: Double, _ waited: Double) -> ServiceReading {
+      ServiceReading(
+        kind: "signer", name: "s", incarnation: "s", age: .zero, isConnected: true,
+        series: [
+          SeriesReading(MetricNames.batchesSigned, value: batches),
+          SeriesReading(MetricNames.keyWaitSeconds, value: waited),
+        ])
+    }
+    model.take(services: [signer(1000, 900)], isIncomplete: false, at: at(0))
+    #expect(model.mean(MetricNames.keyWait) == nil)
+    for second in 1...30 {
+      let batches = 1000 + 10 * Double(second)
+      model.take(services: [signer(batches, 900 + 0.5 * Double(second))], isIncomplete: false, at: at(Double(second)))
+    }
+    #expect(abs(try #require(model.mean(MetricNames.keyWait)) - 0.05) < 1e-9)
+    #expect(abs(try #require(model.signers.first?.wait) - 0.05) < 1e-9)
+    for second in 31...36 { model.take(services: [signer(1300, 915)], isIncomplete: false, at: at(Double(second))) }
+    #expect(model.mean(MetricNames.keyWait) == nil, "nothing waited: there is no mean")
+    #expect(model.means(MetricNames.keyWait, 10).compactMap { $0 }.count == 4)
   }
 
   @Test func theTimeLeftIsARange() throws {

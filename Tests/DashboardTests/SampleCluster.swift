@@ -44,9 +44,7 @@ struct SampleCluster {
     let each = stored(second) / Double(max(1, signers))
     let workers = (0..<signers).map { index in
       let isSilent = index == 1 && second > 50
-      let waits = Double(second * 3)
-      let acquire = ["method": "chancery.v1.Leases/Acquire"]
-      let family = "chancery_rpc_client_call_duration_seconds_bucket"
+      let batches = Double(second * 3)
       return ServiceReading(
         kind: "signer", name: index == 0 ? "signer-é\u{1B}[31m" : "signer-\(index)", incarnation: "signer-\(index)",
         age: isSilent ? .seconds(second - 50) : .milliseconds(200), isConnected: index != 2,
@@ -55,12 +53,11 @@ struct SampleCluster {
           SeriesReading("chancery_leases_held", isCounter: false, value: isSilent ? 0 : 2),
           SeriesReading("chancery_lease_left_seconds", isCounter: false, value: 7.25),
           SeriesReading("chancery_signer_info", ["signer": "id-\(index)"], isCounter: false, value: 1),
-          SeriesReading(family, acquire.merging(["le": "0.01"]) { $1 }, value: waits * 0.9),
-          SeriesReading(family, acquire.merging(["le": "0.1"]) { $1 }, value: waits),
-          SeriesReading(family, acquire.merging(["le": "+Inf"]) { $1 }, value: waits),
+          SeriesReading("chancery_batches_signed_total", value: batches),
+          SeriesReading("chancery_signing_seconds_total", value: batches * 0.021),
+          SeriesReading("chancery_lease_wait_seconds_total", value: Double(second * second) * 0.003),
         ])
     }
-    let serve = "chancery_rpc_server_call_duration_seconds_bucket"
     return [
       ServiceReading(
         kind: "coordinator", name: "coordinator-1", incarnation: "c", age: .milliseconds(300), isConnected: true,
@@ -82,8 +79,8 @@ struct SampleCluster {
           SeriesReading("chancery_leases_granted_total", ["algorithm": "ed25519"], value: Double(second) * 3),
           SeriesReading("chancery_leases_released_total", ["algorithm": "ed25519"], value: Double(second) * 3 - 2),
           SeriesReading("chancery_acquires_waiting", ["algorithm": "ed25519"], isCounter: false, value: 4),
-          SeriesReading(serve, ["method": "chancery.v1.Keys/List", "le": "0.005"], value: Double(second)),
-          SeriesReading(serve, ["method": "chancery.v1.Keys/List", "le": "+Inf"], value: Double(second)),
+          SeriesReading(
+            "chancery_acquire_wait_seconds_total", ["algorithm": "ed25519"], value: Double(second) * 0.012),
         ]),
     ] + workers
   }

@@ -10,6 +10,7 @@ import Simulation
 import Storage
 import Synchronization
 import Telemetry
+import TestWorld
 import Testing
 import TimeAndChance
 import Translation
@@ -45,8 +46,13 @@ struct ResendTests {
       _ = try await rig.result(of: 0)
       try await rig.clock.sleep(for: .seconds(5))
       #expect(try await rig.liveLeases() == 1, "kept as long as the result may be sent again")
+      #expect(rig.observer.gauge("chancery_leases_held") == 1)
+      let left = try #require(rig.observer.gauge("chancery_lease_left_seconds"))
+      #expect(left > 4 && left <= 9, "it was renewed, and lives for the time to live without the margin: \(left)")
       try await rig.clock.sleep(for: .seconds(10))
       #expect(try await rig.liveLeases() == 0)
+      #expect(rig.observer.gauge("chancery_leases_held") == 0 && rig.observer.gauge("chancery_lease_left_seconds") == 0)
+      #expect(rig.observer.gauge("chancery_signer_info", ["signer": rig.signer.description]) == 1)
     }
   }
 
@@ -137,6 +143,8 @@ struct ResendTests {
     let clock: any ServiceClock
     let store: MemoryDatabase
     let coordinators: [Coordinator]
+    let signer: SignerID
+    let observer: RecordingObserver
 
     /// The nth result that a coordinator got; fails when none comes in a while.
     func result(of coordinator: Int, number: Int = 0) async throws -> Result {
@@ -170,9 +178,10 @@ struct ResendTests {
       ClientChannel(
         connectors: [network.connector(from: "signer", to: name)], clock: world.clock, random: world.random)
     }
+    let observer = RecordingObserver()
     let signer = try Signer(
       coordinators: Array(channels.dropFirst()), keyKeeper: channels[0], compute: InlineCompute(), clock: world.clock,
-      random: world.random, observer: NoObserver(), options: SignerOptions(name: "signer", threads: 1))
+      random: world.random, observer: observer, options: SignerOptions(name: "signer", threads: 1))
     try world.run {
       try await withThrowingTaskGroup(of: Void.self) { group in
         group.addTask { await keyKeeper.run() }
@@ -180,7 +189,9 @@ struct ResendTests {
         let request = ChanceryV1.GenerateKeysRequest(algorithm: .ed25519, count: 1)
         try await ChanceryV1.Keys.Client(channels[0]).generate(request) { made in for try await _ in made {} }
         group.addTask { await signer.run() }
-        group.addTask { try await body(Rig(clock: world.clock, store: store, coordinators: coordinators)) }
+        let rig = Rig(
+          clock: world.clock, store: store, coordinators: coordinators, signer: signer.id, observer: observer)
+        group.addTask { try await body(rig) }
         // The body is what ends.
         try await group.next()
         group.cancelAll()

@@ -35,6 +35,11 @@ public final class RecordingObserver: Observer {
     state.withLock { $0.counters[Self.key(name, labels)] ?? 0 }
   }
 
+  /// The value of a gauge; nil if it was never set.
+  public func gauge(_ name: MetricName, _ labels: MetricLabels = [:]) -> Double? {
+    state.withLock { $0.gauges[Self.key(name, labels)] }
+  }
+
   /// The names of the events, in order.
   public var events: [String] { state.withLock { $0.events.map(\.name) } }
 

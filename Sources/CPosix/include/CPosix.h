@@ -3,6 +3,7 @@
 #define CHANCERY_CPOSIX_H
 
 #include "chancery_spawn.h"
+#include "chancery_terminal.h"
 #include "chancery_thread.h"
 #include "chancery_wait.h"
 

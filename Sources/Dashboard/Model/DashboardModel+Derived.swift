@@ -2,12 +2,33 @@
 enum MetricNames {
   static let signaturesStored = "chancery_signatures_stored_total"
   static let recordsSigned = "chancery_records_signed_total"
+  static let batchesSigned = "chancery_batches_signed_total"
+  static let signingSeconds = "chancery_signing_seconds_total"
+  static let keyWaitSeconds = "chancery_lease_wait_seconds_total"
+  /// What is followed for each signer.
+  static let ofSigners = [recordsSigned, batchesSigned, signingSeconds, keyWaitSeconds]
+  /// How long signers wait for the key of a batch.
+  static let keyWait = MeanName(what: "signer waits for a key", sum: keyWaitSeconds, count: batchesSigned)
+  /// Times of which the services count the sum and the number.
+  static let means: [MeanName] = [
+    MeanName(what: "signer signs a batch", sum: signingSeconds, count: batchesSigned),
+    keyWait,
+    MeanName(
+      what: "keykeeper grants a key", sum: "chancery_acquire_wait_seconds_total",
+      count: "chancery_leases_granted_total"),
+    MeanName(what: "coordinator commits", sum: "chancery_commit_seconds_total", count: "chancery_commits_total"),
+  ]
   static let leasesHeld = "chancery_leases_held"
   static let leaseLeft = "chancery_lease_left_seconds"
   static let signerInfo = "chancery_signer_info"
-  /// How long signers wait for a key, as they see it.
-  static let keyWait = LatencyName(
-    kind: "signer", family: "chancery_rpc_client_call_duration_seconds", method: "chancery.v1.Leases/Acquire")
+}
+
+/// A time of which the services count the sum and the number, so that its mean is known.
+struct MeanName: Sendable {
+  var what: String
+  /// In seconds.
+  var sum: String
+  var count: String
 }
 
 extension DashboardModel {
@@ -44,6 +65,20 @@ extension DashboardModel {
     }
   }
 
+  /// The mean of a time, in seconds, lately; nil if there was none.
+  func mean(_ name: MeanName, over time: Duration = DashboardModel.window) -> Double? {
+    guard let count = rate(name.count, over: time), count > 0 else { return nil }
+    return (rate(name.sum, over: time) ?? 0) / count
+  }
+
+  /// The mean of a time in each of the last seconds; nil where there was none.
+  func means(_ name: MeanName, _ count: Int) -> [Double?] {
+    zip(rates(name.sum, count), rates(name.count, count)).map { sum, count in
+      guard let count, count > 0 else { return nil }
+      return (sum ?? 0) / count
+    }
+  }
+
   /// How long a job will take yet: from the faster and the slower of its rates over 10 s and over a minute; nil if that cannot be told.
   func remaining(_ job: JobReading) -> ClosedRange<Double>? {
     guard job.state == "running", job.isPlanned, let history = jobHistories[job.id] else { return nil }
@@ -62,8 +97,9 @@ struct SignerSummary: Sendable {
   /// Records per second.
   var rate: Double?
   var signed: Double
-  /// The time that it waited for keys lately.
-  var wait: Distribution
+  /// How long it took for a batch lately, in seconds: to sign it, and to wait for its key.
+  var signing: Double?
+  var wait: Double?
   /// Batches that it signs now: each has a key.
   var inFlight: Double
   var keys: [Int64]
@@ -91,15 +127,18 @@ extension DashboardModel {
   private func summary(_ service: ServiceReading) -> SignerSummary {
     func value(_ name: String) -> Double { service.series.first { $0.name == name }?.value ?? 0 }
     let id = service.series.first { $0.name == MetricNames.signerInfo }?.labels["signer"] ?? ""
-    let rate = signerRises[service.incarnation]?.rate(over: Self.window)
+    let rises = signerRises[service.incarnation] ?? [:]
+    func risen(_ name: String) -> Double? { rises[name]?.rate(over: Self.window) }
+    let batches = risen(MetricNames.batchesSigned).flatMap { $0 > 0 ? $0 : nil }
+    let rate = risen(MetricNames.recordsSigned)
     let inFlight = value(MetricNames.leasesHeld)
     let state: SignerSummary.State =
       !service.isConnected
       ? .gone : service.age > Self.silence ? .silent : inFlight > 0 || rate ?? 0 > 0 ? .working : .idle
-    let wait = MetricNames.keyWait.alone(service.incarnation).flatMap { latencies[$0] }
     return SignerSummary(
       name: service.name, state: state, id: id, rate: rate, signed: value(MetricNames.recordsSigned),
-      wait: wait?.distribution(over: History.span) ?? Distribution(), inFlight: inFlight,
+      signing: batches.flatMap { batches in risen(MetricNames.signingSeconds).map { $0 / batches } },
+      wait: batches.flatMap { batches in risen(MetricNames.keyWaitSeconds).map { $0 / batches } }, inFlight: inFlight,
       keys: id.isEmpty ? [] : keys.filter { $0.holder == id }.map(\.id),
       leaseLeft: inFlight > 0 ? service.series.first { $0.name == MetricNames.leaseLeft }?.value : nil,
       age: service.age)

@@ -32,13 +32,15 @@ public struct DashboardModel: Sendable {
   private(set) var isIncomplete = false
   private(set) var heard: [Feed: ContinuousClock.Instant] = [:]
   private(set) var problems: [Feed: String] = [:]
+  /// How often metrics came.
+  private(set) var metricsTaken = 0
 
   private var ledger = SeriesLedger()
   private(set) var rises: [SeriesLedger.Name: History] = [:]
   private var risen: [SeriesLedger.Name: Double] = [:]
-  private(set) var signerRises: [String: History] = [:]
-  private var signerRisen: [String: Double] = [:]
-  private(set) var latencies: [LatencyName: LatencyHistory] = [:]
+  /// The same of each signer, for what is shown of each.
+  private(set) var signerRises: [String: [String: History]] = [:]
+  private var signerRisen: [String: [String: Double]] = [:]
   private(set) var jobHistories: [String: History] = [:]
   /// When the dashboard saw each key being leased last.
   private(set) var keysUsed: [Int64: ContinuousClock.Instant] = [:]
@@ -54,29 +56,19 @@ public struct DashboardModel: Sendable {
   /// What all services have told.
   public mutating func take(services: [ServiceReading], isIncomplete: Bool, at now: ContinuousClock.Instant) {
     heard(.metrics, at: now)
+    metricsTaken += 1
     self.services = services
     self.isIncomplete = isIncomplete
     let increases = ledger.take(services, at: now)
-    let kinds = Dictionary(services.map { ($0.incarnation, $0.kind) }) { first, _ in first }
-    var spans: [LatencyName: [Double: Double]] = [:]
     for (incarnation, names) in increases {
       for (name, increase) in names {
-        if let bucket = LatencyName.bucket(of: name, kind: kinds[incarnation] ?? "") {
-          spans[bucket.name, default: [:]][bucket.bound, default: 0] += increase
-          let alone = bucket.name.alone(incarnation)
-          if let alone { spans[alone, default: [:]][bucket.bound, default: 0] += increase }
-        } else {
-          risen[name, default: 0] += increase
+        risen[name, default: 0] += increase
+        if MetricNames.ofSigners.contains(name.name) {
+          signerRisen[incarnation, default: [:]][name.name, default: 0] += increase
         }
       }
-      signerRisen[incarnation, default: 0] +=
-        names.reduce(0) { $1.key.name == MetricNames.recordsSigned ? $0 + $1.value : $0 }
     }
     follow(services, at: now)
-    for name in Set(latencies.keys).union(spans.keys) {
-      latencies[name, default: LatencyHistory()].append(spans[name] ?? [:], at: now)
-    }
-    latencies = latencies.filter { !$0.value.isEmpty }
   }
 
   /// The newest jobs, the newest first.
@@ -109,16 +101,20 @@ public struct DashboardModel: Sendable {
   /// Notes how far each counter is.
   private mutating func follow(_ services: [ServiceReading], at now: ContinuousClock.Instant) {
     for service in services {
-      for series in service.series where series.isCounter && !series.name.hasSuffix("_bucket") {
+      for series in service.series where series.isCounter {
         let name = SeriesLedger.Name(name: series.name, labels: series.labels)
         if risen[name] == nil, risen.count < Self.maximumCounters { risen[name] = 0 }
       }
-      if service.kind == "signer", !service.incarnation.isEmpty { signerRisen[service.incarnation, default: 0] += 0 }
+      if service.kind == "signer", !service.incarnation.isEmpty {
+        for name in MetricNames.ofSigners { signerRisen[service.incarnation, default: [:]][name, default: 0] += 0 }
+      }
     }
     let here = Set(services.map(\.incarnation))
     signerRisen = signerRisen.filter { here.contains($0.key) }
     signerRises = signerRises.filter { here.contains($0.key) }
     for (name, sum) in risen { rises[name, default: History()].append(sum, at: now) }
-    for (incarnation, sum) in signerRisen { signerRises[incarnation, default: History()].append(sum, at: now) }
+    for (incarnation, sums) in signerRisen {
+      for (name, sum) in sums { signerRises[incarnation, default: [:]][name, default: History()].append(sum, at: now) }
+    }
   }
 }

@@ -22,7 +22,7 @@ public struct ServiceReading: Sendable, Hashable {
   }
 }
 
-/// One number of a service. A histogram is read as Prometheus writes it: a counter for each `le`.
+/// One number of a service.
 public struct SeriesReading: Sendable, Hashable {
   /// Such as `chancery_records_signed_total`.
   public var name: String

@@ -86,31 +86,31 @@ extension ViewState.Page {
 
   private static func signers(_ model: DashboardModel) -> ListPage {
     let rows = model.signers.map { signer in
-      let (p50, p99) = (signer.wait.quantile(0.5), signer.wait.quantile(0.99))
+      let (signing, wait) = (signer.signing.map(Numbers.time) ?? "", signer.wait.map(Numbers.time) ?? "")
       let keys = signer.keys.map(String.init).joined(separator: " ")
       let left = signer.leaseLeft.map(Numbers.time) ?? ""
       return ListPage.Row(
         id: signer.name,
         cells: [
           Span(signer.name), Span(signer.state.rawValue, Texts.style(signer.state)),
-          Span(signer.rate.map(Numbers.short) ?? ""), Span(p50.map(Numbers.time) ?? ""),
-          Span(p99.map(Numbers.time) ?? ""), Span(Numbers.grouped(signer.inFlight)), Span(keys), Span(left),
+          Span(signer.rate.map(Numbers.short) ?? ""), Span(signing), Span(wait), Span(Numbers.grouped(signer.inFlight)),
+          Span(keys), Span(left),
           Span(Numbers.time(signer.age.seconds)),
         ],
         details: [
           ("signer", signer.name), ("id", signer.id.isEmpty ? "-" : signer.id), ("state", signer.state.rawValue),
           ("records/s", signer.rate.map(Numbers.short) ?? "-"), ("signed", Numbers.grouped(signer.signed)),
-          ("waits for keys, last minute", Numbers.grouped(signer.wait.count)),
-          ("wait p50", p50.map(Numbers.time) ?? "-"), ("wait p99", p99.map(Numbers.time) ?? "-"),
+          ("signing a batch, mean", signing.isEmpty ? "-" : signing),
+          ("waiting for a key, mean", wait.isEmpty ? "-" : wait),
           ("batches in flight", Numbers.grouped(signer.inFlight)), ("keys", keys.isEmpty ? "-" : keys),
           ("first lease ends in", left.isEmpty ? "-" : left), ("last heard", Numbers.time(signer.age.seconds) + " ago"),
         ],
-        keys: [signer.rate ?? 0, p99 ?? 0, signer.age.seconds])
+        keys: [signer.rate ?? 0, signer.wait ?? 0, signer.age.seconds])
     }
     return ListPage(
       columns: [
-        .init("SIGNER"), .init("STATE"), .init("REC/S", isNumber: true), .init("WAIT50", isNumber: true, rank: 5),
-        .init("WAIT99", isNumber: true, rank: 2), .init("BATCHES", isNumber: true, rank: 3), .init("KEYS", rank: 4),
+        .init("SIGNER"), .init("STATE"), .init("REC/S", isNumber: true), .init("BATCH", isNumber: true, rank: 5),
+        .init("WAIT", isNumber: true, rank: 2), .init("FLIGHT", isNumber: true, rank: 3), .init("KEYS", rank: 4),
         .init("LEASE", isNumber: true, rank: 4), .init("HEARD", isNumber: true, rank: 1),
       ],
       orders: ["name", "rate", "wait", "age"], rows: rows, empty: "no signers report")

@@ -47,40 +47,19 @@ extension Panels {
       title: "Failures", lines: table.rows.isEmpty ? [[Span("none", .good)]] : table.lines(width: column), minimum: 2)
   }
 
-  /// How long things took in the last minute, the slowest first.
+  /// How long things take on average, in the last seconds and in the last minute.
   var times: Panel {
     var table = TextTable(columns: [
-      .init("WHAT"), .init("COUNT", isNumber: true, rank: 1), .init("P50", isNumber: true),
-      .init("P99", isNumber: true),
+      .init("MEAN TIME"), .init("NOW", isNumber: true), .init("LAST MINUTE", isNumber: true),
+      .init("PER SECOND", isNumber: true, rank: 1),
     ])
-    let all = model.latencies.filter { $0.key.incarnation.isEmpty }.map { name, history in
-      (Self.title(name), history.distribution(over: History.span))
-    }
-    table.rows = all.filter { $0.1.count > 0 }.sorted { left, right in
-      (left.1.quantile(0.99) ?? 0, right.0) > (right.1.quantile(0.99) ?? 0, left.0)
-    }.map { name, distribution in
+    table.rows = MetricNames.means.map { name in
       TextTable.Row(cells: [
-        Span(name.printable(isUTF8: isUTF8)), Span(Numbers.grouped(distribution.count)),
-        Span(distribution.quantile(0.5).map(Numbers.time) ?? ""),
-        Span(distribution.quantile(0.99).map(Numbers.time) ?? ""),
+        Span(name.what), Span(model.mean(name).map(Numbers.time) ?? "-"),
+        Span(model.mean(name, over: History.span).map(Numbers.time) ?? "-"), Span(rateText(name.count)),
       ])
     }
-    let lines = table.rows.isEmpty ? [[Span("nothing in the last minute", .dim)]] : table.lines(width: column)
-    return Panel(title: "Times, last minute", lines: lines, minimum: 3)
-  }
-
-  private static func title(_ name: LatencyName) -> String {
-    var family = name.family
-    if family.hasPrefix("chancery_") { family.removeFirst("chancery_".count) }
-    if family.hasSuffix("_seconds") { family.removeLast("_seconds".count) }
-    let method = name.method.split(separator: ".").last.map(String.init) ?? ""
-    switch family {
-    case "rpc_client_call_duration": return "\(name.kind) calls \(method)"
-    case "rpc_server_call_duration": return "\(name.kind) serves \(method)"
-    default:
-      let words = family.split(separator: "_").joined(separator: " ")
-      return "\(name.kind) \(words)" + (method.isEmpty ? "" : " \(method)")
-    }
+    return Panel(title: "Times", lines: table.lines(width: column), minimum: 3)
   }
 
   var services: Panel {

@@ -39,8 +39,7 @@ extension Panels {
   var graphs: [Line] {
     let columns = max(0, min(60, width - 32))
     let rates = model.rates(MetricNames.signaturesStored, columns)
-    let waits = model.latencies[MetricNames.keyWait] ?? LatencyHistory()
-    let wait = waits.distribution(over: DashboardModel.window).quantile(0.99)
+    let wait = MetricNames.keyWait
     let stale = model.isStale(now)
     func line(_ name: String, _ values: [Double?], _ text: String) -> Line {
       [
@@ -51,7 +50,7 @@ extension Panels {
     let rate = model.rate(MetricNames.signaturesStored).map { Numbers.grouped($0) + "/s" } ?? "-"
     return [
       line("signatures", rates, rate),
-      line("key wait p99", waits.worst(columns), wait.map(Numbers.time) ?? "-"),
+      line("key wait", model.means(wait, columns), model.mean(wait).map { Numbers.time($0) + " mean" } ?? "-"),
     ]
   }
 

@@ -1,5 +1,11 @@
 import Glibc
 
+/// Standard input: what a person types, or data.
+enum StandardInput {
+  /// Whether a person is likely to type.
+  static let isTerminal = isatty(STDIN_FILENO) == 1
+}
+
 /// Standard error: progress, hints and errors.
 enum StandardError {
   /// Whether a person is likely to read along.
