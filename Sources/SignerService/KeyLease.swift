@@ -155,7 +155,8 @@ final class KeyLeases: Sendable {
 
   /// Tells how long the lease may yet be used that ends first, 0 without any.
   private func tellTimeLeft() {
-    let deadlines = live.withLock { live in live.values.map { lease in lease.validity.withLock { $0.deadline.instant } } }
+    let deadlines = live.withLock { live in live.values.map { lease in lease.validity.withLock { $0.deadline.instant } }
+    }
     let left = deadlines.min().map { clock.now.duration(to: $0).inSeconds } ?? 0
     observer.gauge("chancery_lease_left_seconds", to: max(0, left))
   }

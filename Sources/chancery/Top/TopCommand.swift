@@ -67,7 +67,7 @@ struct TopCommand: AsyncParsableCommand {
   }
 
   private func withState(_ body: (TopState, TopFeeds) async throws -> Void) async throws {
-    let model = DashboardModel(context: connection.address(.logger), interval: .seconds(interval), now: .now)
+    let model = DashboardModel(context: try connection.address(.logger), interval: .seconds(interval), now: .now)
     let state = try TopState(Dashboard(model, Capabilities(isUTF8: false)))
     try await body(state, TopFeeds(connection: connection, interval: .seconds(interval), state: state))
   }
