@@ -31,7 +31,7 @@ struct Chancery: AsyncParsableCommand {
         name: "Run", subcommands: [ServeCommand.self, DatabaseCommand.self, HealthCommand.self, TopCommand.self]),
       CommandGroup(
         name: "Call", subcommands: [CallCommand.self, ServicesCommand.self, DescribeCommand.self]),
-      CommandGroup(name: "Settings", subcommands: [ContextCommand.self, ConfigCommand.self]),
+      CommandGroup(name: "Settings", subcommands: [ContextCommand.self, ConfigCommand.self, CompletionCommand.self]),
       CommandGroup(name: "Measure", subcommands: [BenchCommand.self, VersionCommand.self]),
     ])
 

@@ -3,13 +3,14 @@ import RPCTransport
 
 /// The certificates with which a command or service shows who it is, and knows others.
 struct TLSOptions: ParsableArguments {
-  @Option(help: "Certificate in PEM form, with those of intermediate authorities (CHANCERY_TLS_CERT).")
+  @Option(
+    help: "Certificate in PEM form, with those of intermediate authorities (CHANCERY_TLS_CERT).", completion: .file())
   var tlsCert: String?
 
-  @Option(help: "Private key of the certificate (CHANCERY_TLS_KEY).")
+  @Option(help: "Private key of the certificate (CHANCERY_TLS_KEY).", completion: .file())
   var tlsKey: String?
 
-  @Option(help: "Certificates of the authorities that are trusted (CHANCERY_TLS_CA).")
+  @Option(help: "Certificates of the authorities that are trusted (CHANCERY_TLS_CA).", completion: .file())
   var tlsCa: String?
 
   /// The files, if TLS is wanted: all three or none. Services have no context.

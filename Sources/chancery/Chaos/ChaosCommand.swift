@@ -20,12 +20,15 @@ struct ChaosCommand: AsyncParsableCommand {
                chancery chaos --fault postgres-failover-synchronous --fault redis-killed
       """)
 
-  @Option(help: "A fault to try; give it once for each (default: all).") var fault: [String] = []
+  @Option(
+    help: "A fault to try; give it once for each (default: all).", completion: .list(ChaosFault.all.map(\.name)))
+  var fault: [String] = []
   @Flag(help: "Try a few faults of all kinds.") var selection = false
   @Flag(help: "Say what each fault is, and try none.") var list = false
   @Option(parsing: .unconditional, help: "Records to sign under each fault.") var records = 100_000
   @Option(parsing: .unconditional, help: "Faults that are tried at a time.") var parallel = 1
-  @Option(help: "Keep what every process has logged, in a folder for each fault in this one.") var logs: String?
+  @Option(help: "Keep what every process has logged, in a folder for each fault in this one.", completion: .directory)
+  var logs: String?
   @Flag(help: "Have a private key leak on purpose, to see that it is noticed.") var leakKey = false
   @OptionGroup var output: OutputOptions
 

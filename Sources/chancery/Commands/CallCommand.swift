@@ -20,7 +20,8 @@ struct CallCommand: AsyncParsableCommand {
                chancery call Health/Check --server keykeeper
       """)
 
-  @Argument(help: "SERVICE/METHOD, such as chancery.v1.Jobs/Get; 'chancery.v1.' may be left out.")
+  @Argument(
+    help: "SERVICE/METHOD, such as chancery.v1.Jobs/Get; 'chancery.v1.' may be left out.", completion: .methods)
   var method: String
 
   @Argument(help: "The request as JSON; @FILE reads a file, '-' standard input (default: {}, or - for a stream).")

@@ -30,7 +30,7 @@ extension ContextCommand {
     static let configuration = CommandConfiguration(
       abstract: "Show one context.", discussion: "Without its passwords. Example: chancery context show production")
 
-    @Argument(help: "Its name; the one in use by default.") var name: String?
+    @Argument(help: "Its name; the one in use by default.", completion: .contexts) var name: String?
     @OptionGroup var output: OutputOptions
 
     func run() throws {
@@ -46,7 +46,7 @@ extension ContextCommand {
     static let configuration = CommandConfiguration(
       abstract: "Take settings from this context from now on.", discussion: "Example: chancery context use production")
 
-    @Argument(help: "Its name.") var name: String
+    @Argument(help: "Its name.", completion: .contexts) var name: String
 
     func run() throws {
       var file = try ContextFile.read()
@@ -65,13 +65,13 @@ extension ContextCommand {
         --tls-ca /etc/chancery/ca.crt
         """)
 
-    @Argument(help: "Its name: letters, digits, '-', '_' and '.'.") var name: String
+    @Argument(help: "Its name: letters, digits, '-', '_' and '.'.", completion: .contexts) var name: String
     @Option(help: "Coordinator's address.") var coordinator: String?
     @Option(help: "KeyKeeper's address.") var keykeeper: String?
     @Option(help: "Logger's address.") var logger: String?
-    @Option(help: "Certificate in PEM form.") var tlsCert: String?
-    @Option(help: "Private key of the certificate.") var tlsKey: String?
-    @Option(help: "Certificates of the authorities that are trusted.") var tlsCa: String?
+    @Option(help: "Certificate in PEM form.", completion: .file()) var tlsCert: String?
+    @Option(help: "Private key of the certificate.", completion: .file()) var tlsKey: String?
+    @Option(help: "Certificates of the authorities that are trusted.", completion: .file()) var tlsCa: String?
     @Option(help: "Seconds after which a call fails.") var timeout: String?
     @Option(help: "The database, for 'audit' and 'db'. Better without a password: libpq also looks into ~/.pgpass.")
     var databaseURL: String?
@@ -104,7 +104,7 @@ extension ContextCommand {
     static let configuration = CommandConfiguration(
       abstract: "Remove a context.", discussion: "Example: chancery context delete production --yes")
 
-    @Argument(help: "Its name.") var name: String
+    @Argument(help: "Its name.", completion: .contexts) var name: String
     @Flag(help: "Do not ask.") var yes = false
 
     func run() throws {

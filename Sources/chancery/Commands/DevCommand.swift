@@ -13,7 +13,8 @@ struct DevCommand: AsyncParsableCommand {
       again. Example: chancery dev --signers 2
       """)
 
-  @Option(help: "Where everything is kept.") var dataDirectory = ClusterDescription.defaultDirectory
+  @Option(help: "Where everything is kept.", completion: .directory)
+  var dataDirectory = ClusterDescription.defaultDirectory
   @Option(help: "postgres (and Redis), or memory, which needs neither and keeps nothing.") var store = Store.postgres
   @Option(parsing: .unconditional, help: "How many signers; 0 to start them with 'chancery serve signer'.")
   var signers = 1

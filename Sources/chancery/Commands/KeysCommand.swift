@@ -46,8 +46,9 @@ extension KeysCommand {
         it leaves this process. Example: chancery keys import invoice-key.pem --passphrase-file phrase.txt
         """)
 
-    @Argument(help: "The file with the private key.") var file: String
-    @Option(help: "A file whose first line is the passphrase of an encrypted key.") var passphraseFile: String?
+    @Argument(help: "The file with the private key.", completion: .file()) var file: String
+    @Option(help: "A file whose first line is the passphrase of an encrypted key.", completion: .file())
+    var passphraseFile: String?
     @Option(help: "A label for people.") var label = ""
     @OptionGroup var connection: ConnectionOptions
     @OptionGroup var output: OutputOptions
@@ -101,6 +102,7 @@ extension KeysCommand {
       }
 
       static var allValueStrings: [String] { OutputFormat.allValueStrings + ["pem", "der"] }
+      static var defaultCompletionKind: CompletionKind { .list(allValueStrings) }
       var defaultValueDescription: String { "table" }
     }
 

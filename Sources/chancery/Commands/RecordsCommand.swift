@@ -20,7 +20,7 @@ extension RecordsCommand {
         external id makes the command safe to repeat. Example: chancery records put invoices.jsonl
         """)
 
-    @Argument(help: "A file of JSON lines; - is standard input.") var file = "-"
+    @Argument(help: "A file of JSON lines; - is standard input.", completion: .file()) var file = "-"
     @OptionGroup var connection: ConnectionOptions
     @OptionGroup var output: OutputOptions
 

@@ -17,7 +17,7 @@ struct ReflectionOptions: ParsableArguments {
 
   /// The schema that this program was compiled with.
   var builtIn: SchemaTypeSet {
-    get throws { try SchemaTypeSet(fileDescriptorSet: SchemaDescriptors.fileDescriptorSet) }
+    get throws { try SchemaTypeSet.builtIn }
   }
 
   /// The server that is chosen, or else that of a service.
@@ -58,6 +58,11 @@ extension ServiceName {
 
 extension SchemaTypeSet {
   static let defaultPackage = "chancery.v1."
+
+  /// The schema that this program was compiled with.
+  static var builtIn: SchemaTypeSet {
+    get throws { try SchemaTypeSet(fileDescriptorSet: SchemaDescriptors.fileDescriptorSet) }
+  }
 
   /// A method by its path, with or without the package.
   func resolve(method path: String) -> MethodType? { method(path) ?? method(Self.defaultPackage + path) }
@@ -133,7 +138,9 @@ struct DescribeCommand: AsyncParsableCommand {
       Example: chancery describe Jobs/Submit
       """)
 
-  @Argument(help: "A service, method (SERVICE/METHOD), message or enum; 'chancery.v1.' may be left out.")
+  @Argument(
+    help: "A service, method (SERVICE/METHOD), message or enum; 'chancery.v1.' may be left out.", completion: .described
+  )
   var name: String?
 
   @OptionGroup var target: ReflectionOptions

@@ -36,10 +36,12 @@ struct HostOptions: ParsableArguments {
   @Option(help: "Logger's address (CHANCERY_LOGGER); no reports are sent without it.")
   var logger: String?
 
-  @Option(help: "Least severe events to log: trace, debug, info, notice, warning, error, critical.")
+  @Option(
+    help: "Least severe events to log: trace, debug, info, notice, warning, error, critical.",
+    completion: .list(["trace", "debug", "info", "notice", "warning", "error", "critical"]))
   var logLevel = "info"
 
-  @Option(help: "json, or text for people; text on a terminal by default.")
+  @Option(help: "json, or text for people; text on a terminal by default.", completion: .list(["json", "text"]))
   var logFormat: String?
 
   @Option(help: "Threads that move bytes and run handlers.")
@@ -153,7 +155,7 @@ struct KeyKeeperCommand: AsyncParsableCommand {
   @Option(help: "Where to listen: HOST:PORT or unix:/PATH.") var listen = Setting.keykeeper.standard!
   @Option(help: "The primary database (CHANCERY_DATABASE_URL).") var databaseURL: String?
   @Option(help: "Redis: redis://HOST:PORT or unix:///PATH (CHANCERY_REDIS_URL).") var redisURL: String?
-  @Option(help: "The file with the key-encryption key (CHANCERY_KEK_FILE).") var kekFile: String?
+  @Option(help: "The file with the key-encryption key (CHANCERY_KEK_FILE).", completion: .file()) var kekFile: String?
   @Option(help: "Connections to the database.") var connections = 4
   @OptionGroup(title: "Timing") var times: TimingOptions
   @OptionGroup var host: HostOptions

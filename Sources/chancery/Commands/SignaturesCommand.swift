@@ -20,7 +20,7 @@ struct SignaturesCommand: AsyncParsableCommand {
     @Option(help: "Signatures of this job only.") var job: String?
     @Option(help: "Signatures of this source, if no job is given.") var source = Source.records
     @Option(help: "Continue after this record.") var after: Int64 = 0
-    @Option(help: "Write files into this directory instead.") var directory: String?
+    @Option(help: "Write files into this directory instead.", completion: .directory) var directory: String?
     @OptionGroup var connection: ConnectionOptions
 
     func run() async throws {

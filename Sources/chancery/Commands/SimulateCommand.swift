@@ -27,12 +27,14 @@ struct SimulateCommand: AsyncParsableCommand {
   @Option(parsing: .unconditional, help: "Threads (default: one for each core).") var threads: Int?
   @Option(
     help: "Break the store on purpose, to see that it is noticed: \(Sabotage.names).",
-    transform: Sabotage.init(parsing:))
+    completion: .list(Sabotage.allCases.map(\.rawValue)), transform: Sabotage.init(parsing:))
   var sabotage: Sabotage?
   @Flag(help: "Print the last events of each seed that fails, on standard error.") var trace = false
-  @Option(help: "Write down in a file what comes over the cluster with the one seed, to be kept or changed.")
+  @Option(
+    help: "Write down in a file what comes over the cluster with the one seed, to be kept or changed.",
+    completion: .file())
   var keep: String?
-  @Option(help: "Run what such a file says instead of seeds.") var scenario: String?
+  @Option(help: "Run what such a file says instead of seeds.", completion: .file()) var scenario: String?
   @OptionGroup var output: OutputOptions
 
   func validate() throws {

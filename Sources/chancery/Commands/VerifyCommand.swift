@@ -13,8 +13,8 @@ struct VerifyCommand: AsyncParsableCommand {
       wrote. Example: chancery verify --keys keys.json signed.jsonl
       """)
 
-  @Argument(help: "A file of signatures; - is standard input.") var file = "-"
-  @Option(help: "Public keys: the output of 'keys list -o json'.") var keys: String
+  @Argument(help: "A file of signatures; - is standard input.", completion: .file()) var file = "-"
+  @Option(help: "Public keys: the output of 'keys list -o json'.", completion: .file()) var keys: String
   @Option(help: "How many faults to show.") var show = 10
   @OptionGroup var output: OutputOptions
 

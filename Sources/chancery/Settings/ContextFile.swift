@@ -45,6 +45,13 @@ struct ContextFile {
 extension ContextFile {
   /// What is in the file; nothing if there is none. Says on standard error if others may read a password in it.
   static func read() throws -> ContextFile {
+    let file = try decoded()
+    file.warnIfExposed()
+    return file
+  }
+
+  /// As `read`, without a word.
+  static func decoded() throws -> ContextFile {
     let data: Data
     do {
       data = try Data(contentsOf: URL(filePath: path))
@@ -54,9 +61,7 @@ extension ContextFile {
       throw CommandFailure(code: "unreadable_file", path: path, cannotBe: "read", error, hint: "check CHANCERY_CONFIG")
     }
     do {
-      let file = try JSONDecoder().decode(ContextFile.self, from: data)
-      file.warnIfExposed()
-      return file
+      return try JSONDecoder().decode(ContextFile.self, from: data)
     } catch {
       throw CommandFailure(
         code: "malformed_context_file", message: "\(path) does not hold contexts: \(Self.reason(error))",

@@ -5,7 +5,8 @@ struct ContextOptions: ParsableArguments {
   /// Read once: all settings of a command are of one state of the file.
   private static let file = Result { try ContextFile.read() }
 
-  @Option(help: "The context to take settings from (CHANCERY_CONTEXT; see 'chancery context').")
+  @Option(
+    help: "The context to take settings from (CHANCERY_CONTEXT; see 'chancery context').", completion: .contexts)
   var context: String?
 
   /// The context; nil if none is in use.
