@@ -116,13 +116,14 @@ extension ConnectionOptions {
     _ target: CallTarget, _ body: (any RPCChannel) async throws -> Value
   ) async throws -> Value {
     let address = try address(target)
-    let credentials = try tls.credentials(try context.selected()) ?? Self.credentials(ofClusterAt: address)
+    let credentials = try tlsFiles(forServerAt: address).map { try TLSCredentials(reading: $0) }
     return try await Connection.with(address, service: target.name, tls: credentials, body)
   }
 
-  /// Those that `dev` has made for the commands of its user.
-  private static func credentials(ofClusterAt address: String) throws -> TLSCredentials? {
-    try ClusterDescription.running(at: address)?.tlsFiles.map { try TLSCredentials(reading: $0) }
+  /// The certificates to show to a server: those that are given, else those that `dev` has made for the commands of its
+  /// user.
+  func tlsFiles(forServerAt address: String) throws -> TLSFiles? {
+    try tls.files(try context.selected()) ?? ClusterDescription.running(at: address)?.tlsFiles
   }
 }
 

@@ -28,7 +28,10 @@ struct Chancery: AsyncParsableCommand {
           SignaturesCommand.self, VerifyCommand.self, AuditCommand.self, SimulateCommand.self, ChaosCommand.self,
         ]),
       CommandGroup(
-        name: "Run", subcommands: [ServeCommand.self, DatabaseCommand.self, HealthCommand.self, TopCommand.self]),
+        name: "Run",
+        subcommands: [
+          ServeCommand.self, DatabaseCommand.self, HealthCommand.self, DoctorCommand.self, TopCommand.self,
+        ]),
       CommandGroup(
         name: "Call", subcommands: [CallCommand.self, ServicesCommand.self, DescribeCommand.self]),
       CommandGroup(name: "Settings", subcommands: [ContextCommand.self, ConfigCommand.self, CompletionCommand.self]),

@@ -27,8 +27,8 @@ struct TLSOptions: ParsableArguments {
   }
 
   /// The credentials, if TLS is wanted.
-  func credentials(_ context: NamedContext? = nil) throws -> TLSCredentials? {
-    try files(context).map { try TLSCredentials(reading: $0) }
+  func credentials() throws -> TLSCredentials? {
+    try files().map { try TLSCredentials(reading: $0) }
   }
 }
 

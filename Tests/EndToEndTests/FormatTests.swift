@@ -48,7 +48,7 @@ struct FormatTests {
       ["keys", "generate", "--count", "1"], ["keys", "retire", "\(key)", "--yes"],
       ["keys", "import", "\(folder.path)/key.FORMAT"],
       ["records", "put", records], ["records", "generate", "--count", "1"], ["jobs", "submit"], ["sign"],
-      ["simulate", "--seeds", "1", "--records", "20"],
+      ["simulate", "--seeds", "1", "--records", "20"], ["doctor", "--database-url", url],
     ]
     let results = folder.path + "/results"
     try FileManager.default.createDirectory(atPath: results, withIntermediateDirectories: true)

@@ -59,7 +59,7 @@ struct OutputTests {
     ]
     let elsewhere: Set = [
       "records generate", "sign", "verify", "demo", "bench sign", "bench rpc", "call", "services", "describe",
-      "simulate", "chaos", "top", "context list", "context show", "config view",
+      "simulate", "chaos", "doctor", "top", "context list", "context show", "config view",
     ]
     let all = try await CommandTree.paths(with: "o").map { $0.joined(separator: " ") }
     #expect(Set(all) == here.union(elsewhere))

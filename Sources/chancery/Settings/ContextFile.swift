@@ -89,10 +89,12 @@ extension ContextFile {
     }
   }
 
+  /// Whether a context has a password.
+  var holdsPassword: Bool { contexts.values.contains { $0[.databaseURL].map(Setting.holdsPassword) ?? false } }
+
   private func warnIfExposed() {
-    let holdsSecret = contexts.values.contains { $0[.databaseURL].map(Setting.holdsPassword) ?? false }
     var status = stat()
-    guard holdsSecret, stat(Self.path, &status) == 0, status.st_mode & 0o077 != 0 else { return }
+    guard holdsPassword, stat(Self.path, &status) == 0, status.st_mode & 0o077 != 0 else { return }
     StandardError.write("warning: others can read the passwords in \(Self.path): run 'chmod 600 \(Self.path)'\n")
   }
 
