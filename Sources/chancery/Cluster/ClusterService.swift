@@ -46,7 +46,7 @@ final class ClusterService {
   ) throws {
     self.kind = kind
     self.name = name
-    self.environment = environment
+    self.environment = Settings.withoutCluster.merging(environment) { $1 }
     log = directory.appending(path: "\(name).log")
     ready = directory.appending(path: "\(name).ready").path
     self.arguments =
@@ -54,7 +54,7 @@ final class ClusterService {
       + ["--name", name, "--ready-file", ready, "--log-format", "json"]
     try? FileManager.default.removeItem(atPath: ready)
     process = try ServerProcess(
-      self.arguments + (listen.map { ["--listen", $0] } ?? []), log: log, environment: environment,
+      self.arguments + (listen.map { ["--listen", $0] } ?? []), log: log, environment: self.environment,
       deathSignal: SIGKILL)
   }
 
@@ -79,7 +79,7 @@ final class ClusterService {
 
   /// Starts it again, at the same address; with another environment if one is given.
   func restart(environment: [String: String]? = nil) throws {
-    self.environment = environment ?? self.environment
+    if let environment { self.environment = Settings.withoutCluster.merging(environment) { $1 } }
     // One that ran for a while was no failure to start.
     restarts = startedAt.duration(to: .now) > .seconds(10) ? 0 : restarts + 1
     startedAt = .now

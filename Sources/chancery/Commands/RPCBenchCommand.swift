@@ -100,7 +100,8 @@ private enum RPCBenchServer {
     let log = directory.url.appending(path: "log")
     let tls = files.map { ["--tls-cert", $0.certificate, "--tls-key", $0.key, "--tls-ca", $0.authority] } ?? []
     let process = try ServerProcess(
-      [ClusterService.executable, "bench", "rpc-server", "--ready-file", ready] + tls, log: log)
+      [ClusterService.executable, "bench", "rpc-server", "--ready-file", ready] + tls, log: log,
+      environment: Settings.withoutCluster)
     try waitUntil("the server takes calls") {
       if FileManager.default.fileExists(atPath: ready) { return true }
       guard process.isRunning else {

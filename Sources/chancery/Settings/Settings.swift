@@ -17,6 +17,18 @@ enum Settings {
   }
 }
 
+extension Settings {
+  /// Added to the environment of a process, this makes it forget the cluster that this one was told of there: to a service of a
+  /// private cluster, what its flags do not say is nothing.
+  static let withoutCluster: [String: String] = {
+    let names = [
+      "COORDINATOR", "KEYKEEPER", "LOGGER", "DATABASE_URL", "READ_URL", "REDIS_URL", "KEK_FILE", "TLS_CERT", "TLS_KEY",
+      "TLS_CA",
+    ]
+    return Dictionary(uniqueKeysWithValues: names.map { ("CHANCERY_\($0)", "") })
+  }()
+}
+
 /// A setting of commands, which a context may hold.
 enum Setting: String, CaseIterable, CodingKey {
   case coordinator
