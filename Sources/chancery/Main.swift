@@ -59,6 +59,9 @@ struct Chancery: AsyncParsableCommand {
   /// Ends with what the parser of arguments throws, or with an error that no command foresaw.
   private static func end(with error: any Error) -> Never {
     switch exitCode(for: error) {
+    case .validationFailure where unknownCommand != nil:
+      unknownCommand?.report()
+      exit(withError: ExitCode.validationFailure)
     case .validationFailure where CommandFailure.printsJSON:
       CommandFailure.usage(message(for: error)).report()
       exit(withError: ExitCode.validationFailure)
@@ -67,5 +70,24 @@ struct Chancery: AsyncParsableCommand {
       if !(error is ExitCode) { CommandFailure(code: "failed", message: error.localizedDescription).report() }
       exit(withError: exitCode(for: error))
     }
+  }
+
+  /// A word that stands where a command should and is none; nil if there is no such word.
+  private static var unknownCommand: CommandFailure? {
+    var command: any ParsableCommand.Type = Chancery.self
+    var path = command._commandName
+    for word in CommandLine.arguments.dropFirst() {
+      let subcommands = command.configuration.subcommands
+      if subcommands.isEmpty || word.hasPrefix("-") || word == "help" { return nil }
+      guard let next = subcommands.first(where: { $0._commandName == word }) else {
+        let listed = subcommands.filter { $0.configuration.shouldDisplay }
+        return .unknown(
+          "command", "\(path) \(word)", among: listed.map { "\(path) \($0._commandName)" },
+          "'\(path) --help' lists all")
+      }
+      path += " \(word)"
+      command = next
+    }
+    return nil
   }
 }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Domain
 import Foundation
 import NIOCore
 import NIOPosix
@@ -37,8 +38,10 @@ struct ChaosCommand: AsyncParsableCommand {
       throw ValidationError("--records \(records) is not between 1000 and 1000000")
     }
     guard (1...16).contains(parallel) else { throw ValidationError("--parallel \(parallel) is not between 1 and 16") }
-    for name in fault where !ChaosFault.all.contains(where: { $0.name == name }) {
-      throw ValidationError("there is no fault '\(name)': see 'chancery chaos --list'")
+    let known = ChaosFault.all.map(\.name)
+    for name in fault where !known.contains(name) {
+      let nearest = known.nearest(to: name).map { "did you mean '\($0)'? " } ?? ""
+      throw ValidationError("there is no fault '\(name)': \(nearest)see 'chancery chaos --list'")
     }
   }
 

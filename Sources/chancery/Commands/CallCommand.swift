@@ -53,7 +53,8 @@ struct CallCommand: AsyncParsableCommand {
     let built = builtIn.resolve(method: method)
     guard built != nil || target.address != nil else {
       throw CommandFailure.unknown(
-        "method", method, "'chancery describe' lists them; those of another program need its --address")
+        "method", method, among: builtIn.methodNames,
+        "'chancery describe' lists them; those of another program need its --address")
     }
     let server = try target.server(serving: built?.service)
     try await connection.with(server) { channel in
@@ -64,7 +65,8 @@ struct CallCommand: AsyncParsableCommand {
       }
       guard let type = found else {
         let server = target.address ?? ""
-        throw CommandFailure.unknown("method", method, "'chancery describe --address \(server)' lists them")
+        throw CommandFailure.unknown(
+          "method", method, among: types.methodNames, "'chancery describe --address \(server)' lists them")
       }
       let call = Invocation(types: types, type: type, emitsDefaults: emitDefaults, isCompact: output == .jsonl)
       let received = ReplyMetadata()

@@ -43,24 +43,14 @@ extension CompletionKind {
   static let contexts = custom { _, _, _ in ((try? ContextFile.decoded())?.contexts.keys.sorted()) ?? [] }
 
   /// The methods that this program knows, without their package.
-  static let methods = custom { _, _, _ in builtInTypes.services.flatMap { $0.methods.map { $0.path.withoutPackage } } }
+  static let methods = custom { _, _, _ in builtInTypes.methodNames }
 
   /// What `describe` can describe.
-  static let described = custom { _, _, _ in
-    let types = builtInTypes
-    let services = types.services.flatMap { [$0.name] + $0.methods.map(\.path) }
-    return (services + types.typeNames).map(\.withoutPackage)
-  }
+  static let described = custom { _, _, _ in builtInTypes.names }
 
   private static var builtInTypes: SchemaTypeSet {
     // What this program was compiled with can be read; a test describes all of it.
     guard let types = try? SchemaTypeSet.builtIn else { preconditionFailure("the compiled schema cannot be read") }
     return types
-  }
-}
-
-extension String {
-  fileprivate var withoutPackage: String {
-    hasPrefix(SchemaTypeSet.defaultPackage) ? String(dropFirst(SchemaTypeSet.defaultPackage.count)) : self
   }
 }

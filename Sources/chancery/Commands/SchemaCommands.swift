@@ -1,4 +1,5 @@
 import ArgumentParser
+import Domain
 import DynamicMessages
 import RPC
 import Schema
@@ -64,6 +65,12 @@ extension SchemaTypeSet {
     get throws { try SchemaTypeSet(fileDescriptorSet: SchemaDescriptors.fileDescriptorSet) }
   }
 
+  /// The methods, without the package.
+  var methodNames: [String] { services.flatMap { $0.methods.map { $0.path.withoutPackage } } }
+
+  /// The services, methods and types, without the package.
+  var names: [String] { services.map { $0.name.withoutPackage } + methodNames + typeNames.map(\.withoutPackage) }
+
   /// A method by its path, with or without the package.
   func resolve(method path: String) -> MethodType? { method(path) ?? method(Self.defaultPackage + path) }
 
@@ -74,10 +81,11 @@ extension SchemaTypeSet {
 }
 
 extension CommandFailure {
-  /// A name that a schema does not hold.
-  static func unknown(_ kind: String, _ name: String, _ hint: String) -> CommandFailure {
-    CommandFailure(
-      code: "usage", message: "there is no \(kind) '\(name)'", hint: hint, exitCode: .validationFailure)
+  /// A name that is none of `names`: says which of them may be meant, and how to see all.
+  static func unknown(_ kind: String, _ name: String, among names: [String], _ hint: String) -> CommandFailure {
+    let nearest = names.nearest(to: name).map { "did you mean '\($0)'? " } ?? ""
+    return CommandFailure(
+      code: "usage", message: "there is no \(kind) '\(name)'", hint: nearest + hint, exitCode: .validationFailure)
   }
 }
 
@@ -151,7 +159,8 @@ struct DescribeCommand: AsyncParsableCommand {
     let types = try await types()
     guard let name else { return output.print(Self.overview(types)) }
     guard let found = types.resolve(name), let text = types.text(of: found) else {
-      throw CommandFailure.unknown("service, method or type", name, "'chancery describe' without a name lists all")
+      throw CommandFailure.unknown(
+        "service, method or type", name, among: types.names, "'chancery describe' without a name lists all")
     }
     output.print(Description(name: found, definition: text), name: found, text: text)
   }
@@ -187,6 +196,10 @@ struct DescribeCommand: AsyncParsableCommand {
 }
 
 extension String {
+  fileprivate var withoutPackage: String {
+    hasPrefix(SchemaTypeSet.defaultPackage) ? String(dropFirst(SchemaTypeSet.defaultPackage.count)) : self
+  }
+
   /// The first sentence of a comment, on one line.
   fileprivate var summary: String {
     let words = split(whereSeparator: \.isWhitespace).joined(separator: " ")
