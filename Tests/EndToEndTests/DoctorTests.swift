@@ -59,7 +59,7 @@ struct DoctorTests {
     sound.expect("tls-dates", "ok", "holds for")
     let behind = try await diagnose(
       stores, environment: try cluster.addresses().merging(["FAKETIME_DONT_FAKE_MONOTONIC": "1"]) { $1 },
-      launcher: ["faketime", "-m", "-f", "-100s", "env"])
+      launcher: ["faketime", "-m", "-f", "-100.5s", "env"])
     behind.expect("database-clock", "warning", "100.", "ahead of", "NTP")
     behind.expect("logger-clock", "warning", "100.", "ahead of", "NTP")
     #expect(behind.outcome.status == 0)
