@@ -130,32 +130,21 @@ private struct Rig {
   static func withServer(
     _ group: MultiThreadedEventLoopGroup, prefix: String, _ body: (SocketAddress) async throws -> Void
   ) async throws {
-    let listener = try await ServerBootstrap(group: group).bind(host: "127.0.0.1", port: 0) { channel in
-      channel.eventLoop.makeCompletedFuture {
-        try NIOAsyncChannel<ByteBuffer, ByteBuffer>(wrappingChannelSynchronously: channel)
-      }
-    }
-    try await withThrowingTaskGroup(of: Void.self) { tasks in
-      tasks.addTask {
-        try? await listener.executeThenClose { clients in
-          try await withThrowingDiscardingTaskGroup { group in
-            for try await client in clients {
-              group.addTask {
-                try? await client.executeThenClose { input, output in
-                  for try await piece in input {
-                    var answer = ByteBuffer(string: prefix)
-                    answer.writeImmutableBuffer(piece)
-                    try await output.write(answer)
-                  }
-                }
-              }
-            }
-          }
+    let listener = try await ServerBootstrap(group: group)
+      .childChannelInitializer { channel in
+        channel.eventLoop.makeCompletedFuture {
+          try channel.pipeline.syncOperations.addHandler(PrefixHandler(prefix: prefix))
         }
       }
-      try await body(try #require(listener.channel.localAddress))
-      tasks.cancelAll()
+      .bind(host: "127.0.0.1", port: 0).get()
+    let result: Result<Void, any Error>
+    do {
+      result = .success(try await body(try #require(listener.localAddress)))
+    } catch {
+      result = .failure(error)
     }
+    try await listener.close().get()
+    try result.get()
   }
 
   struct Client {
@@ -198,5 +187,22 @@ private struct Rig {
       try #require(ContinuousClock.now < limit)
       await Task.yield()
     }
+  }
+}
+
+/// Answers each piece with a prefix and the same. Not with `NIOAsyncChannel`, as the clients: connections come that nobody
+/// will take, and what is wrapped must be used.
+private final class PrefixHandler: ChannelInboundHandler {
+  typealias InboundIn = ByteBuffer
+  typealias OutboundOut = ByteBuffer
+
+  private let prefix: String
+
+  init(prefix: String) { self.prefix = prefix }
+
+  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    var answer = ByteBuffer(string: prefix)
+    answer.writeImmutableBuffer(Self.unwrapInboundIn(data))
+    context.writeAndFlush(Self.wrapOutboundOut(answer), promise: nil)
   }
 }
