@@ -60,7 +60,7 @@ let package = Package(
     .target(name: "TimeAndChance", swiftSettings: settings),
     .target(name: "Telemetry", swiftSettings: settings),
     .target(name: "Domain", swiftSettings: settings),
-    .target(name: "Dashboard", swiftSettings: settings),
+    .target(name: "Dashboard", dependencies: ["TimeAndChance"], swiftSettings: settings),
     .systemLibrary(name: "CNcurses", providers: [.apt(["libncurses-dev"])]),
     .target(name: "Terminal", dependencies: ["CNcurses", "CPosix", "Dashboard"], swiftSettings: settings),
     .target(name: "Storage", dependencies: ["Domain", "TimeAndChance"], swiftSettings: settings),

@@ -7,6 +7,9 @@ extension Collection<String> {
     // Something of it is right.
     return best.1 <= Swift.max(2, given.count / 2) && best.1 < given.count ? best.0 : nil
   }
+
+  /// The words with which a message asks whether the nearest name was meant; empty if none is near enough.
+  package func suggestion(for name: String) -> String { nearest(to: name).map { "did you mean '\($0)'? " } ?? "" }
 }
 
 /// An abbreviation such as `p256` is nearer than its length would say.

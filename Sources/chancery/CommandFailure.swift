@@ -33,13 +33,7 @@ struct CommandFailure: ExitingError, CustomStringConvertible {
   var exitCode = ExitCode.failure
 
   /// Whether errors are printed as JSON: whether the command was asked for JSON, even if its arguments are wrong.
-  static let printsJSON: Bool = {
-    let arguments = CommandLine.arguments
-    return arguments.contains { ["--output=json", "--output=jsonl"].contains($0) }
-      || zip(arguments, arguments.dropFirst()).contains {
-        ["-o", "--output"].contains($0) && ["json", "jsonl"].contains($1)
-      }
-  }()
+  static let printsJSON = CommandLine.values(of: "output", short: "o").contains { ["json", "jsonl"].contains($0) }
 
   var exitStatus: ExitStatus { ExitStatus(rawValue: exitCode.rawValue) }
   var description: String { hint.map { "\(message) (\($0))" } ?? message }
@@ -51,7 +45,7 @@ struct CommandFailure: ExitingError, CustomStringConvertible {
       StandardError.write(JSONText.line(error))
     } else {
       let isColored = ColorMode.given.colors(STDERR_FILENO)
-      func label(_ word: String, _ code: String) -> String { isColored ? "\u{1B}[\(code)m\(word)\u{1B}[0m" : word }
+      func label(_ word: String, _ code: String) -> String { isColored ? word.painted(code) : word }
       StandardError.write("\(label("error:", "1;31")) \(message.printableLines)\n")
       if let hint { StandardError.write("\(label("hint:", "36"))  \(hint.printableLines)\n") }
     }

@@ -59,13 +59,13 @@ struct Chancery: AsyncParsableCommand {
   /// Ends with what the parser of arguments throws, or with an error that no command foresaw.
   private static func end(with error: any Error) -> Never {
     switch exitCode(for: error) {
-    case .validationFailure where unknownCommand != nil:
-      unknownCommand?.report()
+    case .validationFailure:
+      guard let failure = unknownCommand ?? (CommandFailure.printsJSON ? .usage(message(for: error)) : nil) else {
+        exit(withError: error)
+      }
+      failure.report()
       exit(withError: ExitCode.validationFailure)
-    case .validationFailure where CommandFailure.printsJSON:
-      CommandFailure.usage(message(for: error)).report()
-      exit(withError: ExitCode.validationFailure)
-    case .success, .validationFailure: exit(withError: error)
+    case .success: exit(withError: error)
     default:
       if !(error is ExitCode) { CommandFailure(code: "failed", message: error.localizedDescription).report() }
       exit(withError: exitCode(for: error))

@@ -1,3 +1,5 @@
+import TimeAndChance
+
 /// The dashboard's numbers at one moment, for programs and for logs.
 public struct DashboardReport: Sendable, Encodable {
   /// A job.
@@ -92,7 +94,7 @@ extension DashboardModel {
   /// The numbers at `now`, which people call `time`.
   public func report(at now: ContinuousClock.Instant, time: String) -> DashboardReport {
     DashboardReport(
-      at: time, age: age(.metrics, now)?.seconds, signatures: whole(total(MetricNames.signaturesStored)),
+      at: time, age: age(.metrics, now)?.inSeconds, signatures: whole(total(MetricNames.signaturesStored)),
       signaturesPerSecond: rate(MetricNames.signaturesStored),
       keyWait: mean(MetricNames.keyWait),
       keysHeld: keys.count { !$0.holder.isEmpty },

@@ -1,3 +1,5 @@
+import TimeAndChance
+
 /// A sum that only rises, at the moments at which it was looked at; the last minute of it.
 struct History: Sendable, Hashable {
   private struct Point: Hashable {
@@ -49,7 +51,7 @@ struct History: Sendable, Hashable {
     guard let first = points.first else { return nil }
     let start = max(start, first.at)
     guard start < end else { return nil }
-    return (sum(at: end) - sum(at: start)) / start.duration(to: end).seconds
+    return (sum(at: end) - sum(at: start)) / start.duration(to: end).inSeconds
   }
 
   /// In between two looks the sum is taken to rise evenly.
@@ -57,12 +59,7 @@ struct History: Sendable, Hashable {
     guard let index = points.firstIndex(where: { $0.at >= instant }) else { return points.last?.sum ?? 0 }
     guard index > 0 else { return points[0].sum }
     let (before, after) = (points[index - 1], points[index])
-    let part = before.at.duration(to: instant).seconds / before.at.duration(to: after.at).seconds
+    let part = before.at.duration(to: instant).inSeconds / before.at.duration(to: after.at).inSeconds
     return before.sum + part * (after.sum - before.sum)
   }
-}
-
-extension Duration {
-  /// In seconds.
-  var seconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
 }

@@ -1,3 +1,5 @@
+import TimeAndChance
+
 /// Draws the dashboard into a frame: a bar, the page, and a line about keys.
 struct Canvas {
   let capabilities: Capabilities
@@ -96,12 +98,12 @@ extension Canvas {
     } else if let old = model.age(.metrics, now) {
       age =
         model.isStale(now)
-        ? Span(" stale \(Numbers.clock(old.seconds)) ", .bad)
+        ? Span(" stale \(Numbers.clock(old.inSeconds)) ", .bad)
         : Span(model.isIncomplete ? " incomplete " : " live ", model.isIncomplete ? .warning : .bar)
     } else {
       age = Span(" connecting ", .warning)
     }
-    let watched = Numbers.clock(model.started.duration(to: now).seconds)
+    let watched = Numbers.clock(model.started.duration(to: now).inSeconds)
     let right: Line = [Span(isCompact ? "" : " watched \(watched) ", .bar), age]
     let used = right.reduce(0) { $0 + $1.text.displayWidth }
     let left = " chancery top  \(model.context)".printable(isUTF8: capabilities.isUTF8)

@@ -1,3 +1,5 @@
+import TimeAndChance
+
 /// A page of the dashboard.
 typealias Page = ViewState.Page
 
@@ -95,7 +97,7 @@ extension ViewState.Page {
           Span(signer.name), Span(signer.state.rawValue, Texts.style(signer.state)),
           Span(signer.rate.map(Numbers.short) ?? ""), Span(signing), Span(wait), Span(Numbers.grouped(signer.inFlight)),
           Span(keys), Span(left),
-          Span(Numbers.time(signer.age.seconds)),
+          Span(Numbers.time(signer.age.inSeconds)),
         ],
         details: [
           ("signer", signer.name), ("id", signer.id.isEmpty ? "-" : signer.id), ("state", signer.state.rawValue),
@@ -103,9 +105,10 @@ extension ViewState.Page {
           ("signing a batch, mean", signing.isEmpty ? "-" : signing),
           ("waiting for a key, mean", wait.isEmpty ? "-" : wait),
           ("batches in flight", Numbers.grouped(signer.inFlight)), ("keys", keys.isEmpty ? "-" : keys),
-          ("first lease ends in", left.isEmpty ? "-" : left), ("last heard", Numbers.time(signer.age.seconds) + " ago"),
+          ("first lease ends in", left.isEmpty ? "-" : left),
+          ("last heard", Numbers.time(signer.age.inSeconds) + " ago"),
         ],
-        keys: [signer.rate ?? 0, signer.wait ?? 0, signer.age.seconds])
+        keys: [signer.rate ?? 0, signer.wait ?? 0, signer.age.inSeconds])
     }
     return ListPage(
       columns: [
@@ -118,7 +121,7 @@ extension ViewState.Page {
 
   private static func keys(_ model: DashboardModel, _ now: ContinuousClock.Instant) -> ListPage {
     let rows = model.keys.map { key in
-      let used = model.keysUsed[key.id].map { $0.duration(to: now).seconds }
+      let used = model.keysUsed[key.id].map { $0.duration(to: now).inSeconds }
       let ago = used.map { $0 < 1 ? "now" : Numbers.clock($0) } ?? ""
       let holder = model.holderName(key.holder)
       return ListPage.Row(

@@ -1,3 +1,5 @@
+import TimeAndChance
+
 // How the system does: leases, failures, times and services.
 extension Panels {
   var leases: Panel {
@@ -68,7 +70,7 @@ extension Panels {
       let style: Style = !service.isConnected ? .bad : service.age > DashboardModel.silence ? .warning : .plain
       return TextTable.Row(cells: [
         Span(service.kind.printable(isUTF8: isUTF8)), Span(service.name.printable(isUTF8: isUTF8), style),
-        Span(Numbers.time(service.age.seconds)),
+        Span(Numbers.time(service.age.inSeconds)),
       ])
     }
     let lines = table.rows.isEmpty ? [[Span("no service reports", .dim)]] : table.lines(width: column)

@@ -40,8 +40,7 @@ struct ChaosCommand: AsyncParsableCommand {
     guard (1...16).contains(parallel) else { throw ValidationError("--parallel \(parallel) is not between 1 and 16") }
     let known = ChaosFault.all.map(\.name)
     for name in fault where !known.contains(name) {
-      let nearest = known.nearest(to: name).map { "did you mean '\($0)'? " } ?? ""
-      throw ValidationError("there is no fault '\(name)': \(nearest)see 'chancery chaos --list'")
+      throw ValidationError("there is no fault '\(name)': \(known.suggestion(for: name))see 'chancery chaos --list'")
     }
   }
 

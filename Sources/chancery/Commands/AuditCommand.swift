@@ -19,6 +19,7 @@ struct AuditCommand: AsyncParsableCommand {
       """)
 
   @OptionGroup var database: DatabaseOptions
+  @OptionGroup var context: ContextOptions
   @Flag(help: "Verify every stored signature over its payload, too.") var signatures = false
   @Option(help: "Verify about so many stored signatures, chosen at random.") var sample: Int?
   @Flag(help: "Look again and again; as JSON, a line for each look.") var follow = false
@@ -38,7 +39,7 @@ struct AuditCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
-    let url = try database.url()
+    let url = try database.url(try context.selected())
     guard follow else { return try finish(try await look(url)) }
     var continuity = Continuity()
     while true {

@@ -49,7 +49,7 @@ struct CallCommand: AsyncParsableCommand {
 
   func run() async throws {
     let metadata = try requestMetadata()
-    let builtIn = try target.builtIn
+    let builtIn = try SchemaTypeSet.builtIn
     let built = builtIn.resolve(method: method)
     guard built != nil || target.address != nil else {
       throw CommandFailure.unknown(

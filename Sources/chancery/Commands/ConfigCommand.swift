@@ -15,7 +15,7 @@ struct ConfigCommand: AsyncParsableCommand {
 
     @Flag(help: "Show where each value comes from: a flag, the environment, the context, or the default.")
     var showOrigin = false
-    @Option(help: "The database (CHANCERY_DATABASE_URL).") var databaseURL: String?
+    @OptionGroup var database: DatabaseOptions
     @OptionGroup var connection: ConnectionOptions
     @OptionGroup var output: OutputOptions
 
@@ -28,7 +28,7 @@ struct ConfigCommand: AsyncParsableCommand {
 
     private func resolve(_ setting: Setting) throws -> ResolvedSetting? {
       if setting == .databaseURL {
-        return Settings.resolve(setting, flag: databaseURL, context: try connection.context.selected())
+        return database.resolve(try connection.context.selected())
       }
       return try connection.resolve(setting) ?? ofPrivateCluster(setting)
     }

@@ -13,10 +13,11 @@ struct DatabaseCommand: AsyncParsableCommand {
       discussion: "Safe to repeat, and to run from several places at once. Example: chancery db migrate")
 
     @OptionGroup var database: DatabaseOptions
+    @OptionGroup var context: ContextOptions
     @OptionGroup var output: OutputOptions
 
     func run() async throws {
-      let url = try database.url()
+      let url = try database.url(try context.selected())
       try await Databases.migrate(url)
       output.print(MigrationRow.rows(try await Databases.schemaStatus(url)))
     }
@@ -27,10 +28,11 @@ struct DatabaseCommand: AsyncParsableCommand {
       abstract: "Show which migrations are applied.", discussion: "Example: chancery db status -o json")
 
     @OptionGroup var database: DatabaseOptions
+    @OptionGroup var context: ContextOptions
     @OptionGroup var output: OutputOptions
 
     func run() async throws {
-      let url = try database.url()
+      let url = try database.url(try context.selected())
       output.print(MigrationRow.rows(try await Databases.schemaStatus(url)))
     }
   }

@@ -111,8 +111,7 @@ extension KeysCommand {
     @Option(
       name: [.customShort("o"), .long], help: "How to print: \(Format.allValueStrings.joined(separator: ", ")).")
     var output = Format.description(.table)
-    @Flag(help: "Leave the headings of a table out.") var noHeaders = false
-    @Option(help: "Whether to colour: auto, always or never; auto heeds NO_COLOR and TERM.") var color = ColorMode.auto
+    @OptionGroup var tables: TableOptions
 
     func run() async throws {
       let found = try await connection.with(.keykeeper) { channel in
@@ -121,7 +120,7 @@ extension KeysCommand {
       switch output {
       case .description(let format):
         var options = OutputOptions()
-        (options.output, options.noHeaders, options.color) = (format, noHeaders, color)
+        (options.output, options.tables) = (format, tables)
         options.print(try KeyRow(found))
       case .pem: StandardOutput.write(try PublicKey(spki: found.publicKeySpki).pem)
       case .der: StandardOutput.write(found.publicKeySpki)

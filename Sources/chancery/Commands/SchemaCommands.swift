@@ -16,11 +16,6 @@ struct ReflectionOptions: ParsableArguments {
     if server != nil, address != nil { throw ValidationError("--server and --address exclude each other") }
   }
 
-  /// The schema that this program was compiled with.
-  var builtIn: SchemaTypeSet {
-    get throws { try SchemaTypeSet.builtIn }
-  }
-
   /// The server that is chosen, or else that of a service.
   func server(serving service: String?) throws -> CallTarget {
     if let address { return .address(address) }
@@ -83,9 +78,9 @@ extension SchemaTypeSet {
 extension CommandFailure {
   /// A name that is none of `names`: says which of them may be meant, and how to see all.
   static func unknown(_ kind: String, _ name: String, among names: [String], _ hint: String) -> CommandFailure {
-    let nearest = names.nearest(to: name).map { "did you mean '\($0)'? " } ?? ""
-    return CommandFailure(
-      code: "usage", message: "there is no \(kind) '\(name)'", hint: nearest + hint, exitCode: .validationFailure)
+    CommandFailure(
+      code: "usage", message: "there is no \(kind) '\(name)'", hint: names.suggestion(for: name) + hint,
+      exitCode: .validationFailure)
   }
 }
 
@@ -106,13 +101,14 @@ struct ServicesCommand: AsyncParsableCommand {
     if let address = target.address { targets = [.address(address)] }
     var rows: [ServiceRow] = []
     for target in targets {
+      let address = try connection.address(target)
       let reply = try await connection.with(target) { channel in
         try await ChanceryV1.Reflection.Client(channel).listServices(.init(), options: connection.call)
       }
-      let methods = try self.target.builtIn
-      rows += try reply.services.map { name in
+      let methods = try SchemaTypeSet.builtIn
+      rows += reply.services.map { name in
         ServiceRow(
-          server: target.name, address: try connection.address(target), service: name,
+          server: target.name, address: address, service: name,
           methods: methods.service(name)?.methods.map(\.name) ?? [])
       }
     }
@@ -172,7 +168,7 @@ struct DescribeCommand: AsyncParsableCommand {
     } else if let service = target.server {
       server = .service(service)
     } else {
-      return try target.builtIn
+      return try SchemaTypeSet.builtIn
     }
     return try await connection.with(server) { channel in try await target.reflected(channel, connection) }
   }

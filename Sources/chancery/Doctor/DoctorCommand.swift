@@ -12,7 +12,7 @@ struct DoctorCommand: AsyncParsableCommand {
       Example: chancery doctor --database-url postgresql://audit@db/chancery --redis-url redis://cache
       """)
 
-  @Option(help: "The database (CHANCERY_DATABASE_URL).") var databaseURL: String?
+  @OptionGroup var database: DatabaseOptions
   @Option(help: "Redis: redis://HOST:PORT or unix:///PATH (CHANCERY_REDIS_URL).") var redisURL: String?
   @Option(help: "The file with the key-encryption key (CHANCERY_KEK_FILE).", completion: .file()) var kekFile: String?
   @OptionGroup var connection: ConnectionOptions
@@ -46,8 +46,7 @@ struct DoctorCommand: AsyncParsableCommand {
   }
 
   private func examinations() throws -> [Examination] {
-    let context = try connection.context.selected()
-    let database = Settings.resolve(.databaseURL, flag: databaseURL, context: context)?.value
+    let database = database.resolve(try connection.context.selected())?.value
     return [
       .process, .certificates(try connection.tlsFiles(forServerAt: try connection.address(.coordinator))),
       .keyEncryptionKey(Settings.value(kekFile, variable: "CHANCERY_KEK_FILE")),

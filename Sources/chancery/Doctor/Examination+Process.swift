@@ -56,12 +56,11 @@ extension ContextFile {
       let failure = error as? CommandFailure
       return Finding(check: check, result: .failed, seen: failure?.message ?? "\(error)", remedy: failure?.hint)
     }
-    var status = stat()
-    guard stat(path, &status) == 0 else {
+    guard let isOpen = isOpenToOthers else {
       return Finding(
         check: check, result: .skipped, seen: "there are none", remedy: "chancery context set NAME keeps settings")
     }
-    guard status.st_mode & 0o077 != 0 else {
+    guard isOpen else {
       return Finding(check: check, result: .ok, seen: "\(path) is its owner's alone")
     }
     return Finding(

@@ -20,12 +20,22 @@ enum ColorMode: String, ExpressibleByArgument, CaseIterable {
 
   /// As the command line says, even if its arguments are wrong.
   static let given: ColorMode = {
-    let arguments = CommandLine.arguments
-    let values =
-      arguments.compactMap { $0.hasPrefix("--color=") ? String($0.dropFirst("--color=".count)) : nil }
-      + zip(arguments, arguments.dropFirst()).compactMap { $0 == "--color" ? $1 : nil }
-    return values.last.flatMap { ColorMode(rawValue: $0) } ?? .auto
+    CommandLine.values(of: "color").last.flatMap { ColorMode(rawValue: $0) } ?? .auto
   }()
+}
+
+extension CommandLine {
+  /// What the command line gives for an option, for when its arguments cannot be parsed.
+  static func values(of option: String, short: String? = nil) -> [String] {
+    let (long, names) = ("--\(option)=", ["--\(option)"] + (short.map { ["-\($0)"] } ?? []))
+    return arguments.compactMap { $0.hasPrefix(long) ? String($0.dropFirst(long.count)) : nil }
+      + zip(arguments, arguments.dropFirst()).compactMap { names.contains($0) ? $1 : nil }
+  }
+}
+
+extension String {
+  /// The text in a colour or weight (ECMA-48, SGR).
+  func painted(_ code: String) -> String { "\u{1B}[\(code)m\(self)\u{1B}[0m" }
 }
 
 /// What the terminal says of itself.
@@ -52,7 +62,6 @@ enum StateColor {
 
   /// A text in the colour of a state.
   static func paint(_ text: String, state: String) -> String {
-    guard let code = codes[state] else { return text }
-    return "\u{1B}[\(code)m\(text)\u{1B}[0m"
+    codes[state].map(text.painted) ?? text
   }
 }

@@ -1,3 +1,4 @@
+import DynamicMessages
 import FoundationEssentials
 
 /// JSON as the commands print it.
@@ -17,6 +18,17 @@ enum JSONText {
       return String(decoding: try encoder.encode(value), as: UTF8.self) + "\n"
     } catch {
       preconditionFailure("every printed value can be encoded: \(error)")
+    }
+  }
+}
+
+extension JSONValue {
+  /// What a value is in JSON, for other formats that can say the same.
+  init(encoding value: some Encodable) {
+    do {
+      self = try JSONDecoder().decode(JSONValue.self, from: Data(JSONText.line(value).utf8))
+    } catch {
+      preconditionFailure("JSON that was encoded can be decoded: \(error)")
     }
   }
 }

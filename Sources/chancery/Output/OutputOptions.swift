@@ -1,4 +1,5 @@
 import ArgumentParser
+import DynamicMessages
 import Glibc
 
 /// How a command prints what it read.
@@ -29,6 +30,11 @@ struct OutputOptions: ParsableArguments {
     help: "How to print: \(OutputFormat.allValueStrings.joined(separator: ", ")).")
   var output = OutputFormat.table
 
+  @OptionGroup var tables: TableOptions
+}
+
+/// How tables look.
+struct TableOptions: ParsableArguments {
   @Flag(help: "Leave the headings of a table out.") var noHeaders = false
 
   @Option(help: "Whether to colour: auto, always or never; auto heeds NO_COLOR and TERM.") var color = ColorMode.auto
@@ -51,8 +57,8 @@ extension OutputOptions {
     case .table, .wide: StandardOutput.write(table.text(rows))
     case .json: StandardOutput.write(JSONText.document(rows))
     case .jsonl: for row in rows { StandardOutput.write(JSONText.line(row)) }
-    case .yaml: StandardOutput.write(YAMLText.document(StructuredValue(rows)))
-    case .csv: StandardOutput.write(CSVText.lines(StructuredValue(rows)))
+    case .yaml: StandardOutput.write(YAMLText.document(JSONValue(encoding: rows)))
+    case .csv: StandardOutput.write(CSVText.lines(JSONValue(encoding: rows)))
     case .name: StandardOutput.write(rows.map { $0.resourceName + "\n" }.joined())
     }
   }
@@ -66,14 +72,14 @@ extension OutputOptions {
     case .table, .wide: StandardOutput.write(text())
     case .json: StandardOutput.write(JSONText.document(value))
     case .jsonl: StandardOutput.write(JSONText.line(value))
-    case .yaml: StandardOutput.write(YAMLText.document(StructuredValue(value)))
-    case .csv: StandardOutput.write(CSVText.lines(.list([StructuredValue(value)])))
+    case .yaml: StandardOutput.write(YAMLText.document(JSONValue(encoding: value)))
+    case .csv: StandardOutput.write(CSVText.lines(.array([JSONValue(encoding: value)])))
     case .name: StandardOutput.write(name + "\n")
     }
   }
 
   /// How tables are set.
   var table: Table {
-    Table(isWide: output == .wide, hasHeadings: !noHeaders, isColored: color.colors(STDOUT_FILENO))
+    Table(isWide: output == .wide, hasHeadings: !tables.noHeaders, isColored: tables.color.colors(STDOUT_FILENO))
   }
 }

@@ -91,9 +91,7 @@ extension String {
       }
     }
   }
-}
 
-extension String {
   /// As `printable`, with the lines kept that it has.
   var printableLines: String {
     split(separator: "\n", omittingEmptySubsequences: false).map { String($0).printable }.joined(separator: "\n")

@@ -1,15 +1,17 @@
+import DynamicMessages
+
 /// YAML as the commands print it: YAML 1.2, which readers of 1.1 take for the same.
 enum YAMLText {
   /// One document, keys sorted, a line end at the end.
-  static func document(_ value: StructuredValue) -> String {
+  static func document(_ value: JSONValue) -> String {
     scalar(value).map { $0 + "\n" } ?? block(value, indent: 0)
   }
 
   /// A list or object that is not empty, as lines.
-  private static func block(_ value: StructuredValue, indent: Int) -> String {
+  private static func block(_ value: JSONValue, indent: Int) -> String {
     let margin = String(repeating: " ", count: indent)
     switch value {
-    case .list(let list):
+    case .array(let list):
       return list.map { item in
         if let scalar = scalar(item) { return "\(margin)- \(scalar)\n" }
         // The first line of the item stands behind its dash.
@@ -26,15 +28,15 @@ enum YAMLText {
   }
 
   /// What fits behind a key; nil for what takes lines.
-  private static func scalar(_ value: StructuredValue) -> String? {
+  private static func scalar(_ value: JSONValue) -> String? {
     switch value {
     case .null: "null"
     case .bool(let bool): bool ? "true" : "false"
     case .integer(let integer): String(integer)
     case .unsigned(let unsigned): String(unsigned)
     case .number(let number): self.number(number)
-    case .text(let text): self.text(text)
-    case .list(let list): list.isEmpty ? "[]" : nil
+    case .string(let text): self.text(text)
+    case .array(let list): list.isEmpty ? "[]" : nil
     case .object(let object): object.isEmpty ? "{}" : nil
     }
   }

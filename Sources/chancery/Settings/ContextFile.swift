@@ -92,9 +92,14 @@ extension ContextFile {
   /// Whether a context has a password.
   var holdsPassword: Bool { contexts.values.contains { $0[.databaseURL].map(Setting.holdsPassword) ?? false } }
 
-  private func warnIfExposed() {
+  /// Whether others than its owner can use the file; nil if there is none.
+  static var isOpenToOthers: Bool? {
     var status = stat()
-    guard holdsPassword, stat(Self.path, &status) == 0, status.st_mode & 0o077 != 0 else { return }
+    return stat(path, &status) == 0 ? status.st_mode & 0o077 != 0 : nil
+  }
+
+  private func warnIfExposed() {
+    guard holdsPassword, Self.isOpenToOthers == true else { return }
     StandardError.write("warning: others can read the passwords in \(Self.path): run 'chmod 600 \(Self.path)'\n")
   }
 

@@ -16,11 +16,15 @@ struct ContextOptions: ParsableArguments {
 /// The database of a command that reads it itself.
 struct DatabaseOptions: ParsableArguments {
   @Option(help: "The database; its owner where the schema is changed (CHANCERY_DATABASE_URL).") var databaseURL: String?
-  @OptionGroup var context: ContextOptions
+
+  /// What the setting is, and why; nil if nobody gives it.
+  func resolve(_ context: NamedContext?) -> ResolvedSetting? {
+    Settings.resolve(.databaseURL, flag: databaseURL, context: context)
+  }
 
   /// The connection string, or a usage error that names the ways to give it.
-  func url() throws -> String {
-    if let url = Settings.resolve(.databaseURL, flag: databaseURL, context: try context.selected()) { return url.value }
+  func url(_ context: NamedContext?) throws -> String {
+    if let url = resolve(context) { return url.value }
     throw CommandFailure.usage("--database-url is needed (or CHANCERY_DATABASE_URL, or a context that has it)")
   }
 }

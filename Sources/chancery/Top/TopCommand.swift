@@ -2,6 +2,7 @@ import ArgumentParser
 import Dashboard
 import DedicatedThreads
 import FoundationEssentials
+import Glibc
 import Terminal
 
 struct TopCommand: AsyncParsableCommand {
@@ -41,34 +42,25 @@ struct TopCommand: AsyncParsableCommand {
   }
 
   private func show() async throws {
-    let noColour = Settings.value(nil, variable: "NO_COLOR") != nil
-    try await withState { state, feeds in
-      let screen = TopScreen(state: state, usesColour: !noColour)
-      try await withThrowingTaskGroup(of: Void.self) { group in
-        group.addTask { try await feeds.run() }
-        group.addTask { try await screen.run() }
-        defer { group.cancelAll() }
-        // The screen ends when it is told to, the feeds when they cannot go on.
-        try await group.next()
-      }
-    }
+    let usesColour = ColorMode.auto.colors(STDOUT_FILENO)
+    try await follow { try await TopScreen(state: $0, usesColour: usesColour).run() }
   }
 
   private func print() async throws {
     let lines = TopLines(interval: .seconds(interval), once: once, format: output)
-    try await withState { state, feeds in
-      try await withThrowingTaskGroup(of: Void.self) { group in
-        group.addTask { try await feeds.run() }
-        group.addTask { try await lines.run(state) }
-        defer { group.cancelAll() }
-        try await group.next()
-      }
-    }
+    try await follow { try await lines.run($0) }
   }
 
-  private func withState(_ body: (TopState, TopFeeds) async throws -> Void) async throws {
+  /// Shows what the feeds bring, until `show` ends because it was told to, or the feeds because they cannot go on.
+  private func follow(_ show: @escaping @Sendable (TopState) async throws -> Void) async throws {
     let model = DashboardModel(context: try connection.address(.logger), interval: .seconds(interval), now: .now)
     let state = try TopState(Dashboard(model, Capabilities(isUTF8: false)))
-    try await body(state, TopFeeds(connection: connection, interval: .seconds(interval), state: state))
+    let feeds = TopFeeds(connection: connection, interval: .seconds(interval), state: state)
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      group.addTask { try await feeds.run() }
+      group.addTask { try await show(state) }
+      defer { group.cancelAll() }
+      try await group.next()
+    }
   }
 }

@@ -56,8 +56,7 @@ final class TopScreen: Sendable {
       let event = state.waker.wait(atMost: ContinuousClock.now.duration(to: due))
       isDirty = isDirty || event.wasWoken || event.hasInput
       let signals = state.waker.signals()
-      if signals.contains(.interrupt) { throw CancellationError() }
-      if signals.contains(.end) { throw CancellationError() }
+      if !signals.isDisjoint(with: [.interrupt, .end]) { throw CancellationError() }
       if signals.contains(.suspend) { screen.suspend() } else if signals.contains(.continued) { screen.takeBack() }
       if !signals.isDisjoint(with: [.resized, .suspend, .continued]) {
         screen.resize()
