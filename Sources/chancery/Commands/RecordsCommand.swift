@@ -12,27 +12,6 @@ struct RecordsCommand: AsyncParsableCommand {
 }
 
 extension RecordsCommand {
-  struct Put: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-      abstract: "Append records from a file or standard input.",
-      discussion: """
-        One JSON object a line: {"external_id": "inv-1", "payload": "text"}; bytes go into "payload_base64" instead. An \
-        external id makes the command safe to repeat. Example: chancery records put invoices.jsonl
-        """)
-
-    @Argument(help: "A file of JSON lines; - is standard input.", completion: .file()) var file = "-"
-    @OptionGroup var connection: ConnectionOptions
-    @OptionGroup var output: OutputOptions
-
-    func run() async throws {
-      let lines = try LineReader(path: file)
-      let response = try await connection.with(.coordinator) { channel in
-        try await RecordUpload.run(on: channel) { try lines.next().map(RecordLine.parse) }
-      }
-      output.print(PutRow(response))
-    }
-  }
-
   struct Get: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Show a record, or what became of it.", discussion: "Example: chancery records get 42 --status")
@@ -96,7 +75,7 @@ extension RecordsCommand {
 
 /// Streaming records to the coordinator, in messages of bounded size.
 enum RecordUpload {
-  /// Sends records until `next` returns nil. The call is finished, or fails, as one.
+  /// Sends records until `next` returns nil. The call is finished, or fails, as one; what was stored by then stays.
   static func run(
     on channel: any RPCChannel, _ next: () throws -> ChanceryV1.NewRecord?
   ) async throws -> ChanceryV1.PutRecordsResponse {
@@ -145,45 +124,6 @@ enum RecordUpload {
       }
       initialized = count
     }
-  }
-}
-
-/// A record as a line of JSON.
-private struct RecordLine: Decodable {
-  var externalID: String?
-  var payload: String?
-  var payloadBase64: Data?
-
-  enum CodingKeys: String, CodingKey {
-    case externalID = "external_id"
-    case payload
-    case payloadBase64 = "payload_base64"
-  }
-
-  static func parse(_ line: NumberedLine) throws -> ChanceryV1.NewRecord {
-    let record: RecordLine
-    do {
-      record = try JSONDecoder().decode(RecordLine.self, from: Data(line.bytes))
-    } catch {
-      throw CommandFailure(
-        code: "malformed_record", message: "line \(line.number) is not a record as JSON",
-        hint: #"a record is {"external_id": "…", "payload": "text"} or {"payload_base64": "…"}"#)
-    }
-    let payload: [UInt8]
-    switch (record.payload, record.payloadBase64) {
-    case (let text?, nil): payload = Array(text.utf8)
-    case (nil, let data?): payload = [UInt8](data)
-    default:
-      throw CommandFailure(
-        code: "malformed_record", message: "line \(line.number) needs either payload or payload_base64")
-    }
-    guard payload.count <= Record.maximumPayloadBytes else {
-      throw CommandFailure(
-        code: "payload_too_large",
-        message: "line \(line.number): a payload of \(payload.count) bytes is above the limit of "
-          + "\(Record.maximumPayloadBytes)", hint: "split the record, or sign a digest of it")
-    }
-    return .init(payload: payload, externalID: record.externalID ?? "")
   }
 }
 

@@ -1,5 +1,3 @@
-import Glibc
-
 /// A line of a file, with its number from 1.
 struct NumberedLine {
   var number: Int
@@ -11,8 +9,7 @@ final class LineReader {
   /// The longest line: a payload at its limit as base64, and room for the rest.
   static let maximumLineBytes = 2 * 1024 * 1024
 
-  private let descriptor: Int32
-  private let name: String
+  private let file: InputFile
   private var buffer: [UInt8] = []
   private var position = 0
   private var number = 0
@@ -20,16 +17,7 @@ final class LineReader {
 
   /// Opens `path`; `-` is standard input.
   init(path: String) throws {
-    name = path == "-" ? "standard input" : path
-    descriptor = path == "-" ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else {
-      throw CommandFailure(
-        code: "unreadable_file", message: "\(path) cannot be read: \(String(cString: strerror(errno)))")
-    }
-  }
-
-  deinit {
-    if descriptor != STDIN_FILENO { close(descriptor) }
+    file = try InputFile(path: path)
   }
 
   /// The next line without its end; nil at the end of the file.
@@ -56,15 +44,11 @@ final class LineReader {
     position = 0
     guard buffer.count <= Self.maximumLineBytes else {
       throw CommandFailure(
-        code: "line_too_long", message: "line \(number + 1) of \(name) is longer than \(Self.maximumLineBytes) bytes")
+        code: "line_too_long",
+        message: "line \(number + 1) of \(file.name) is longer than \(Self.maximumLineBytes) bytes")
     }
-    var chunk = [UInt8](repeating: 0, count: 256 * 1024)
-    let count = read(descriptor, &chunk, chunk.count)
-    guard count >= 0 else {
-      throw CommandFailure(
-        code: "unreadable_file", message: "\(name) cannot be read: \(String(cString: strerror(errno)))")
-    }
-    isAtEnd = count == 0
-    buffer += chunk.prefix(count)
+    let piece = try file.read()
+    isAtEnd = piece.isEmpty
+    buffer += piece
   }
 }
