@@ -25,7 +25,8 @@ let package = Package(
       dependencies: [
         "COpenSSL", "CoordinatorService", "Dashboard", "DedicatedThreads", "Domain", "DynamicMessages", "Failpoints",
         "FaultyNetworking",
-        "KeyKeeperService", "LocalServers", "LoggerService", "PostgresDriver", "PostgresStorage", "RPC", "RPCMemory",
+        "KeyKeeperService", "LocalServers", "LoggerService", "Manifest", "PostgresDriver", "PostgresStorage", "RPC",
+        "RPCMemory",
         "RPCTransport", "RedisDriver",
         "RedisLeases", "Schema", "ServiceHost", "SignerService", "Signing", "Simulation", "Storage",
         "Terminal", "TimeAndChance", "Translation",
@@ -91,6 +92,7 @@ let package = Package(
     .target(name: "DedicatedThreads", dependencies: ["CPosix"], swiftSettings: settings),
     .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
     .systemLibrary(name: "CSodium", pkgConfig: "libsodium", providers: [.apt(["libsodium-dev"])]),
+    .target(name: "Manifest", dependencies: ["Domain", "Signing"], swiftSettings: settings),
     .target(name: "Signing", dependencies: ["COpenSSL", "CSodium", "Domain"], swiftSettings: settings),
     .target(
       name: "RedisLeases", dependencies: ["Storage", "Domain", "RedisDriver"], swiftSettings: settings),
@@ -117,7 +119,8 @@ let package = Package(
     .target(
       name: "CoordinatorService",
       dependencies: [
-        "Translation", "Schema", "RPC", "Domain", "Failpoints", "Storage", "TimeAndChance", "Telemetry",
+        "Translation", "Schema", "RPC", "Domain", "Failpoints", "Manifest", "Signing", "Storage", "TimeAndChance",
+        "Telemetry",
         .product(name: "DequeModule", package: "swift-collections"),
       ], swiftSettings: settings),
     // The test schema: generated as the shipped one is, but never shipped.
@@ -156,13 +159,14 @@ let package = Package(
     .testTarget(name: "RedisDriverTests", dependencies: ["LocalServers", "RedisDriver"], swiftSettings: settings),
     .testTarget(
       name: "SigningTests", dependencies: ["COpenSSL", "CSodium", "Domain", "Signing"], swiftSettings: settings),
+    .testTarget(name: "ManifestTests", dependencies: ["Domain", "Manifest", "Signing"], swiftSettings: settings),
     .testTarget(name: "DomainTests", dependencies: ["Domain"], swiftSettings: settings),
     .testTarget(name: "TimeAndChanceTests", dependencies: ["TestWorld", "TimeAndChance"], swiftSettings: settings),
     .testTarget(
       name: "CoordinatorServiceTests",
       dependencies: [
-        "CoordinatorService", "Domain", "RPC", "RPCMemory", "Schema", "Simulation", "Storage", "Telemetry",
-        "TimeAndChance",
+        "CoordinatorService", "Domain", "Manifest", "RPC", "RPCMemory", "Schema", "Signing", "Simulation", "Storage",
+        "Telemetry", "TimeAndChance",
       ], swiftSettings: settings),
     .testTarget(
       name: "SignerServiceTests",

@@ -20,7 +20,7 @@ public final class Coordinator: Sendable {
   }
 
   /// Where it keeps everything.
-  public typealias Store = RecordStore & JobStore
+  public typealias Store = RecordStore & JobStore & PublicKeyStore
 
   /// Names this start of the coordinator.
   public let id: CoordinatorID

@@ -1,4 +1,5 @@
 public import Domain
+public import Manifest
 public import TimeAndChance
 
 /// How a coordinator works.
@@ -20,6 +21,23 @@ public struct CoordinatorOptions: Sendable {
   /// How long to wait before a failed call of the store is tried again.
   public var storeBackoff = Backoff(initial: .milliseconds(50), maximum: .seconds(2))
 
+  /// What seals manifests; nil: there are none.
+  public var manifestSealing: ManifestSealing?
+
   /// The defaults.
   public init() {}
+}
+
+/// With what key manifests are signed, and what time it is then.
+public struct ManifestSealing: Sendable {
+  /// The coordinator's own key.
+  public var signer: ManifestSigner
+  /// The wall-clock time.
+  public var wallClock: @Sendable () -> Timestamp
+
+  /// Puts both together.
+  public init(signer: ManifestSigner, wallClock: @escaping @Sendable () -> Timestamp) {
+    self.signer = signer
+    self.wallClock = wallClock
+  }
 }

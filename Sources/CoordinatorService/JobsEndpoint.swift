@@ -111,7 +111,7 @@ struct JobsEndpoint: ChanceryV1.Jobs.Service {
     coordinator.planBell.ring()
   }
 
-  private func job(_ id: JobID) async throws(RPCError) -> Job {
+  func job(_ id: JobID) async throws(RPCError) -> Job {
     let job = try await coordinator.stored { () async throws(StorageError) in try await coordinator.store.job(id) }
     guard let job else { throw RPCError(.notFound, "there is no job \(id)") }
     return job
@@ -126,6 +126,7 @@ extension JobSubmission {
       throw RPCError(.invalidArgument, "batch_size \(request.batchSize) is not between 1 and 10000")
     }
     let algorithm = try SignatureAlgorithm(request.algorithm)
+    let form = try SignatureForm(request.form)
     guard let priority = JobPriority(rawValue: Int(request.priority)) else {
       throw RPCError(.invalidArgument, "priority \(request.priority) is not between -100 and 100")
     }
@@ -138,7 +139,7 @@ extension JobSubmission {
     }
     self.init(
       id: id, sourceName: request.source.isEmpty ? Source.records : request.source, algorithm: algorithm,
-      batchSize: size, priority: priority, idempotencyKey: key)
+      form: form, batchSize: size, priority: priority, idempotencyKey: key)
   }
 }
 

@@ -61,6 +61,15 @@ struct RecordsEndpoint: ChanceryV1.Records.Service {
   }
 
   /// See `Protos/chancery/v1/records.proto`.
+  func listSources(
+    _ request: ChanceryV1.ListSourcesRequest, context: ServerContext
+  ) async throws -> ChanceryV1.ListSourcesResponse {
+    let sources = try await coordinator.stored { () async throws(StorageError) in try await coordinator.store.sources()
+    }
+    return ChanceryV1.ListSourcesResponse(sources: sources.map(\.message))
+  }
+
+  /// See `Protos/chancery/v1/records.proto`.
   func export(
     _ request: ChanceryV1.ExportSignaturesRequest, replies: RPCWriter<ChanceryV1.ExportSignaturesResponse>,
     context: ServerContext

@@ -97,7 +97,7 @@ struct ResultAssembly {
     return SignedBatch(
       batch: batch, signer: signer, keyID: KeyID(rawValue: result.keyID), epoch: Epoch(rawValue: result.keyEpoch),
       leaseID: lease, recordIDs: columns.recordIDs, signatureSizes: columns.sizes, signatures: columns.signatures,
-      payloadDigests: columns.digests,
+      payloadDigests: columns.digests, form: try SignatureForm(result.form),
       failures: result.failures.map {
         RecordFailure(
           recordID: RecordID(rawValue: $0.recordID), code: RecordFailureCode(rawValue: $0.code),

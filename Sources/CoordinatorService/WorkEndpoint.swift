@@ -94,16 +94,19 @@ struct WorkEndpoint: ChanceryV1.Batches.Service {
     try await session.send(.refused(.init(batch: batch.batch.message, reason: .staleAttempt, message: message)))
   }
 
-  /// Sends a batch in chunks, under the signer's credit; only one chunk is in memory. Records that are gone are noted, and
-  /// fail alone when the others are stored. Returns why the records cannot be read.
+  /// Sends a batch in chunks, under the signer's credit; only one chunk is in memory. Records that are gone or cannot be
+  /// signed are noted, and fail alone when the others are stored. Returns why the records cannot be read.
   private func send(
     _ batch: ClaimedBatch, to session: SignerSession, _ id: WorkLedger.SessionID
   ) async throws(RPCError) -> StorageError? {
     let ref = batch.batch.message
     try await session.send(
-      .begin(.init(batch: ref, algorithm: batch.algorithm.message, count: UInt32(batch.count))))
+      .begin(
+        .init(
+          batch: ref, algorithm: batch.algorithm.message, count: UInt32(batch.count), form: batch.form.message)))
     var after: RecordID?
-    var sent = 0
+    var seen = 0
+    var unsent = WorkLedger.Unsent()
     while true {
       let page: PayloadPage
       do throws(StorageError) {
@@ -113,20 +116,24 @@ struct WorkEndpoint: ChanceryV1.Batches.Service {
         if error.code == .cancelled { throw RPCError(.cancelled, error.message) }
         return error
       }
-      guard let last = page.ids.last else { break }
-      try await session.credit.take(page.payloads.count)
-      sent += page.ids.count
-      after = RecordID(rawValue: last)
-      try await session.send(
-        .records(.init(batch: ref, recordIds: page.ids, payloadSizes: page.sizes, payloads: page.payloads)))
-      if sent >= batch.count || last >= batch.lastID.rawValue { break }
+      guard let last = page.lastID else { break }
+      unsent.failures += page.failures
+      seen += page.ids.count + page.failures.count
+      after = last
+      if !page.ids.isEmpty {
+        try await session.credit.take(page.payloads.count)
+        try await session.send(
+          .records(.init(batch: ref, recordIds: page.ids, payloadSizes: page.sizes, payloads: page.payloads)))
+      }
+      if seen >= batch.count || last >= batch.lastID { break }
     }
-    if sent < batch.count {
-      let missing = batch.count - sent
-      coordinator.state.withLock { $0.ledger.miss(missing, of: batch.batch, of: id) }
+    unsent.missing = max(0, batch.count - seen)
+    if unsent != WorkLedger.Unsent() {
+      coordinator.state.withLock { [unsent] in $0.ledger.leaveOut(unsent, of: batch.batch, of: id) }
       coordinator.observer.event(
-        .warning, "records.missing", "\(missing) records that were planned are gone from \(batch.source.name)",
-        batch.batch.attributes)
+        .warning, "records.unsent",
+        "of \(batch.source.name), \(unsent.missing) records that were planned are gone and \(unsent.failures.count) "
+          + "cannot be signed", batch.batch.attributes)
     }
     try await session.send(.end(.init(batch: ref)))
     return nil
@@ -154,8 +161,9 @@ struct WorkEndpoint: ChanceryV1.Batches.Service {
         case .result(let result):
           var signed = try assembly.complete(result, signer: session.signer)
           let batch = signed.batch
-          if let missing = coordinator.state.withLock({ $0.ledger.beginCommit(batch, of: id) }) {
-            signed.missing = missing
+          if let unsent = coordinator.state.withLock({ $0.ledger.beginCommit(batch, of: id) }) {
+            signed.missing = unsent.missing
+            signed.failures += unsent.failures
             group.addTask { [signed] in try await self.commit(signed, session, id) }
           }
         case .returned(let returned):
@@ -225,7 +233,7 @@ extension CommitRefusal {
     case .staleAttempt: "the batch was taken back from this signer, or its job has ended"
     case .staleLease: "the key has been leased to another signer since"
     case .keyDisabled: "the key was disabled"
-    case .wrongAlgorithm: "the key is of another algorithm than the job"
+    case .wrongAlgorithm: "the key is of another algorithm than the job, or the signatures are of another form"
     case .wrongHolder: "the lease of the key belongs to another signer"
     case .wrongRecords: "the result does not have exactly the records of the batch"
     }

@@ -12,10 +12,17 @@ struct WorkLedger {
     case committing
   }
 
+  /// The records of a batch that were not sent.
+  struct Unsent: Equatable {
+    /// How many were gone.
+    var missing = 0
+    /// Those that cannot be signed.
+    var failures: [RecordFailure] = []
+  }
+
   private struct Work {
     var phase: Phase
-    /// How many of its records were gone when they were to be sent.
-    var missing = 0
+    var unsent = Unsent()
   }
 
   private struct Session {
@@ -91,18 +98,18 @@ struct WorkLedger {
     return true
   }
 
-  /// So many of a batch's records are gone.
-  mutating func miss(_ count: Int, of batch: BatchAttempt, of id: SessionID) {
-    sessions[id]?.batches[batch]?.missing = count
+  /// These of a batch's records were not sent.
+  mutating func leaveOut(_ unsent: Unsent, of batch: BatchAttempt, of id: SessionID) {
+    sessions[id]?.batches[batch]?.unsent = unsent
   }
 
   /// The result of a batch is here. A batch that was taken back, or was another coordinator's, is taken up again: the store
-  /// decides whether its attempt still counts. Returns how many of its records are gone; nil when it is being stored
+  /// decides whether its attempt still counts. Returns which of its records were not sent; nil when it is being stored
   /// already.
-  mutating func beginCommit(_ batch: BatchAttempt, of id: SessionID) -> Int? {
+  mutating func beginCommit(_ batch: BatchAttempt, of id: SessionID) -> Unsent? {
     guard sessions[id] != nil, sessions[id]!.batches[batch]?.phase != .committing else { return nil }
     sessions[id]!.batches[batch, default: Work(phase: .committing)].phase = .committing
-    return sessions[id]!.batches[batch]!.missing
+    return sessions[id]!.batches[batch]!.unsent
   }
 
   /// A batch is no longer with its signer: stored, refused or given back. Returns whether it was.

@@ -33,6 +33,8 @@ public struct ClaimedBatch: Sendable, Hashable {
   public var source: Source
   /// How they are signed.
   public var algorithm: SignatureAlgorithm
+  /// What is signed of each.
+  public var form: SignatureForm
   /// The least id; all records of the source from it to `lastID` belong to the batch.
   public var firstID: RecordID
   /// The greatest id.
@@ -44,12 +46,13 @@ public struct ClaimedBatch: Sendable, Hashable {
 
   /// Makes a claimed batch.
   public init(
-    batch: BatchAttempt, source: Source, algorithm: SignatureAlgorithm, firstID: RecordID, lastID: RecordID, count: Int,
-    replayPosition: ReplayPosition?
+    batch: BatchAttempt, source: Source, algorithm: SignatureAlgorithm, form: SignatureForm, firstID: RecordID,
+    lastID: RecordID, count: Int, replayPosition: ReplayPosition?
   ) {
     self.batch = batch
     self.source = source
     self.algorithm = algorithm
+    self.form = form
     self.firstID = firstID
     self.lastID = lastID
     self.count = count

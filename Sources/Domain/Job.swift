@@ -8,6 +8,8 @@ public struct Job: Sendable, Hashable {
   public var sourceName: String
   /// How they are signed.
   public var algorithm: SignatureAlgorithm
+  /// What is signed of each.
+  public var form: SignatureForm
   /// Records per batch. Never changes.
   public var batchSize: BatchSize
   /// Higher runs first.
@@ -29,14 +31,16 @@ public struct Job: Sendable, Hashable {
 
   /// Makes a job.
   public init(
-    id: JobID, sourceID: SourceID, sourceName: String, algorithm: SignatureAlgorithm, batchSize: BatchSize,
-    priority: JobPriority, state: JobState, idempotencyKey: IdempotencyKey?, recordBound: RecordID, isPlanned: Bool,
+    id: JobID, sourceID: SourceID, sourceName: String, algorithm: SignatureAlgorithm,
+    form: SignatureForm, batchSize: BatchSize, priority: JobPriority, state: JobState, idempotencyKey: IdempotencyKey?,
+    recordBound: RecordID, isPlanned: Bool,
     counts: JobCounts, createdAt: Timestamp, endedAt: Timestamp?
   ) {
     self.id = id
     self.sourceID = sourceID
     self.sourceName = sourceName
     self.algorithm = algorithm
+    self.form = form
     self.batchSize = batchSize
     self.priority = priority
     self.state = state

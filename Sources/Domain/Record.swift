@@ -61,6 +61,20 @@ public struct RecordFailure: Sendable, Hashable {
   }
 }
 
+extension RecordFailure {
+  /// A payload that no record may have.
+  public static func payloadTooLarge(_ record: RecordID, bytes: Int) -> RecordFailure {
+    RecordFailure(
+      recordID: record, code: .payloadTooLarge,
+      message: "a payload of \(bytes) bytes is above the limit of \(Record.maximumPayloadBytes)")
+  }
+
+  /// A payload that is not there.
+  public static func payloadMissing(_ record: RecordID) -> RecordFailure {
+    RecordFailure(recordID: record, code: .payloadMissing, message: "the payload is NULL")
+  }
+}
+
 /// What kind of failure kept a record from being signed; `docs/errors.md` explains each.
 public struct RecordFailureCode: RawRepresentable, Hashable, Sendable, CustomStringConvertible {
   /// The code as stored.
@@ -73,6 +87,11 @@ public struct RecordFailureCode: RawRepresentable, Hashable, Sendable, CustomStr
   public static let signingFailed = RecordFailureCode(rawValue: "signing_failed")
   /// The batch failed as often as its budget allows.
   public static let batchFailed = RecordFailureCode(rawValue: "batch_failed")
+
+  /// The payload of a mapped table is above the limit.
+  public static let payloadTooLarge = RecordFailureCode(rawValue: "payload_too_large")
+  /// The payload of a mapped table or view is NULL.
+  public static let payloadMissing = RecordFailureCode(rawValue: "payload_missing")
 
   /// The code.
   public var description: String { rawValue }

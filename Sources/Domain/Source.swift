@@ -1,4 +1,4 @@
-/// Where records live: a relation with a unique, non-null, indexed bigint id and a payload column.
+/// Where records live: a relation with a unique, non-null bigint id and a payload column.
 public struct Source: Sendable, Hashable {
   /// The name of the source that every database has.
   public static let records = "records"
@@ -13,13 +13,27 @@ public struct Source: Sendable, Hashable {
   public var idColumn: String
   /// The column of the payload, quoted.
   public var payloadColumn: String
+  /// What its payloads are.
+  public var payloadType: PayloadType
 
   /// Makes a source.
-  public init(id: SourceID, name: String, relation: String, idColumn: String, payloadColumn: String) {
+  public init(
+    id: SourceID, name: String, relation: String, idColumn: String, payloadColumn: String,
+    payloadType: PayloadType = .bytea
+  ) {
     self.id = id
     self.name = name
     self.relation = relation
     self.idColumn = idColumn
     self.payloadColumn = payloadColumn
+    self.payloadType = payloadType
   }
+}
+
+/// What payloads of a source are.
+public enum PayloadType: String, Sendable, Hashable, CaseIterable {
+  /// Bytes, signed as they are.
+  case bytea
+  /// Text, whose UTF-8 bytes are signed.
+  case text
 }

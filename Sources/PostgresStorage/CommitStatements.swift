@@ -7,7 +7,7 @@ import Storage
 ///
 /// Parameters: $1 key, $2 epoch, $3 lease, $4 signer, $5 job, $6 batch, $7 attempt; $8, $9, $10 ids, signatures and digests
 /// of the records signed; $11, $12, $13 ids, codes and messages of those that failed alone; $14 how many more are gone;
-/// $15 and $16 the least and the greatest id named.
+/// $15 and $16 the least and the greatest id named; $17 the form.
 enum CommitStatements {
   /// Locks the key against the next grant until the commit is done. FOR SHARE it must be: without a lock, or with FOR KEY
   /// SHARE, a grant and a commit under the old epoch can both succeed. The row is not changed: two commits of one key
@@ -19,15 +19,15 @@ enum CommitStatements {
     FOR SHARE
     """
 
-  private static let job = "SELECT j.source_id, j.algorithm FROM chancery.jobs j WHERE j.id = $5::uuid"
+  private static let job = "SELECT j.source_id, j.algorithm, j.form FROM chancery.jobs j WHERE j.id = $5::uuid"
 
   /// The batch must be leased at this attempt and have exactly so many records, all within its range; and the key must be
-  /// locked, and of the algorithm of the job.
+  /// locked, and of the algorithm of the job; and the signatures of its form.
   private static let isCommittable = """
     b.job_id = $5 AND b.seq = $6::int AND b.state = 'leased' AND b.attempt = $7::int
       AND b.count = cardinality($8::bigint[]) + cardinality($11::bigint[]) + $14::int
       AND b.first_id <= coalesce($15::bigint, b.first_id) AND b.last_id >= coalesce($16::bigint, b.last_id)
-      AND (SELECT algorithm FROM k) = (SELECT algorithm FROM j)
+      AND (SELECT algorithm FROM k) = (SELECT algorithm FROM j) AND (SELECT form FROM j) = $17::smallint
     """
 
   private static let ending = """
@@ -94,7 +94,7 @@ enum CommitStatements {
   static let look = PostgresStatement(
     """
     SELECT b.state, b.attempt, b.first_id, b.last_id, b.count, j.algorithm, b.key_id, b.key_epoch, b.lease_id, b.inserted,
-      b.already, k.state, k.epoch, k.lease_id, k.algorithm, x.holder
+      b.already, k.state, k.epoch, k.lease_id, k.algorithm, x.holder, j.form
     FROM (SELECT) one
     LEFT JOIN chancery.batches b ON b.job_id = $4::uuid AND b.seq = $5::int
     LEFT JOIN chancery.jobs j ON j.id = b.job_id
@@ -112,6 +112,7 @@ enum CommitStatements {
       .ids(result.failures.map(\.recordID)), .textArray(result.failures.map(\.code.rawValue)),
       .textArray(result.failures.map(\.message)), .count(result.missing),
       .optional(span?.lowerBound) { .int64($0) }, .optional(span?.upperBound) { .int64($0) },
+      .form(result.form),
     ]
   }
 

@@ -133,7 +133,7 @@ extension PostgresResult {
     if !isNull(row: 0, column: 0) {
       batch = CommitState.Batch(
         state: try name(0, 0), attempt: try int32(0, 1), ids: try int64(0, 2)...(try int64(0, 3)),
-        count: try number(0, 4), algorithm: try algorithm(0, 5),
+        count: try number(0, 4), algorithm: try algorithm(0, 5), form: try form(0, 16),
         keyID: try optionalInt64(0, 6).map { KeyID(rawValue: $0) },
         epoch: try optionalInt64(0, 7).map { Epoch(rawValue: $0) }, leaseID: try optionalUniqueID(0, 8),
         inserted: try number(0, 9), already: try number(0, 10))

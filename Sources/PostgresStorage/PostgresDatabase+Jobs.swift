@@ -85,18 +85,19 @@ extension PostgresResult {
   /// Reads `JobStatements.columns`.
   fileprivate func job(_ row: Int) throws -> Job {
     var counts = JobCounts()
-    counts.planned = try int64(row, 12)
-    counts.signed = try int64(row, 13)
-    counts.failed = try int64(row, 14)
-    counts.alreadySigned = try int64(row, 15)
-    counts.batches = try int64(row, 16)
-    counts.batchesSigned = try int64(row, 17)
-    counts.batchesLeased = try int64(row, 18)
+    counts.planned = try int64(row, 13)
+    counts.signed = try int64(row, 14)
+    counts.failed = try int64(row, 15)
+    counts.alreadySigned = try int64(row, 16)
+    counts.batches = try int64(row, 17)
+    counts.batchesSigned = try int64(row, 18)
+    counts.batchesLeased = try int64(row, 19)
     let size = try number(row, 4)
     let priority = try number(row, 5)
     return Job(
       id: try uniqueID(row, 0), sourceID: try serialID(row, 1), sourceName: try text(row, 2),
-      algorithm: try algorithm(row, 3), batchSize: try known(BatchSize(rawValue: size), row, 4, "\(size)"),
+      algorithm: try algorithm(row, 3), form: try form(row, 12),
+      batchSize: try known(BatchSize(rawValue: size), row, 4, "\(size)"),
       priority: try known(JobPriority(rawValue: priority), row, 5, "\(priority)"), state: try name(row, 6),
       idempotencyKey: try optionalText(row, 7).flatMap { IdempotencyKey(rawValue: $0) },
       recordBound: try serialID(row, 8), isPlanned: try bool(row, 9), counts: counts, createdAt: try time(row, 10),
@@ -115,7 +116,7 @@ enum JobStatements {
   /// A job with its counts: those stored at its end, or else those of its batches.
   private static let jobs = """
     SELECT j.id, j.source_id, s.name, j.algorithm, j.batch_size, j.priority, j.state, j.idempotency_key,
-      j.record_bound, j.planned, j.created_at, j.ended_at, c.*
+      j.record_bound, j.planned, j.created_at, j.ended_at, j.form, c.*
     FROM chancery.jobs j JOIN chancery.sources s ON s.id = j.source_id
     CROSS JOIN LATERAL (
       SELECT j.total_planned, j.total_signed, j.total_failed, j.total_already, j.total_batches, j.total_batches_signed,

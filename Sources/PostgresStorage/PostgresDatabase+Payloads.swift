@@ -74,7 +74,27 @@ extension PostgresDatabase {
     }
     let (payloads, sizes) = try result.bytesColumn(1)
     if !sizes.isEmpty { payloadBytes.withLock { $0[sourceID] = payloads.count / sizes.count + 1 } }
-    return PayloadPage(ids: try result.int64Column(0), sizes: sizes, payloads: payloads)
+    var read = PayloadPage(ids: try result.int64Column(0), sizes: sizes, payloads: payloads)
+    if source.isMapped { try read.takeOutFailures(of: result) }
+    return read
+  }
+}
+
+extension PayloadPage {
+  /// Column 2 says how large each payload is; one that cannot be signed was read as an empty one.
+  fileprivate mutating func takeOutFailures(of result: PostgresResult) throws {
+    for row in 0..<result.rowCount {
+      let id = RecordID(rawValue: try result.int64(row, 0))
+      guard let bytes = try result.optionalInt32(row, 2) else {
+        failures.append(.payloadMissing(id))
+        continue
+      }
+      if bytes > Record.maximumPayloadBytes { failures.append(.payloadTooLarge(id, bytes: Int(bytes))) }
+    }
+    guard !failures.isEmpty else { return }
+    let failed = Set(failures.map(\.recordID.rawValue))
+    let kept = ids.indices.filter { !failed.contains(ids[$0]) }
+    (ids, sizes) = (kept.map { ids[$0] }, kept.map { sizes[$0] })
   }
 }
 
@@ -101,15 +121,15 @@ enum PayloadStatements {
 
   /// All of the rows if they fit, else none.
   static func whole(_ source: SourceSQL) -> PostgresStatement {
-    let rows = "WHERE \(source.id) >= $1::bigint AND \(source.id) <= $2::bigint"
+    let rows = "WHERE r.\(source.id) >= $1::bigint AND r.\(source.id) <= $2::bigint"
     return PostgresStatement(
       """
-      SELECT \(source.id), \(source.payload) FROM \(source.relation) \(rows)
+      SELECT \(source.signable) FROM \(source.relation) r \(rows)
         AND (
           SELECT coalesce(sum(octet_length(payload)), 0) <= $4::bigint FROM (
-            SELECT \(source.payload) AS payload FROM \(source.relation) \(rows)
-            ORDER BY \(source.id) LIMIT $3::bigint) sized)
-      ORDER BY \(source.id) LIMIT $3::bigint
+            SELECT \(source.payload(of: "r")) AS payload FROM \(source.relation) r \(rows)
+            ORDER BY r.\(source.id) LIMIT $3::bigint) sized)
+      ORDER BY r.\(source.id) LIMIT $3::bigint
       """, isReadOnly: true)
   }
 
@@ -117,12 +137,12 @@ enum PayloadStatements {
   static func cut(_ source: SourceSQL) -> PostgresStatement {
     PostgresStatement(
       """
-      SELECT id, payload FROM (
-        SELECT id, payload, row_number() OVER rising AS place, sum(octet_length(payload)) OVER rising AS bytes
+      SELECT id, payload\(source.isMapped ? ", size" : "") FROM (
+        SELECT rows.*, row_number() OVER rising AS place, sum(octet_length(payload)) OVER rising AS bytes
         FROM (
-          SELECT \(source.id) AS id, \(source.payload) AS payload FROM \(source.relation)
-          WHERE \(source.id) >= $1::bigint AND \(source.id) <= $2::bigint
-          ORDER BY \(source.id) LIMIT $3::bigint) rows
+          SELECT \(source.signable) FROM \(source.relation) r
+          WHERE r.\(source.id) >= $1::bigint AND r.\(source.id) <= $2::bigint
+          ORDER BY r.\(source.id) LIMIT $3::bigint) rows
         WINDOW rising AS (ORDER BY id ROWS UNBOUNDED PRECEDING)) summed
       WHERE bytes <= $4::bigint OR place = 1
       ORDER BY id
@@ -132,8 +152,8 @@ enum PayloadStatements {
   static func one(_ source: SourceSQL) -> PostgresStatement {
     PostgresStatement(
       """
-      SELECT \(source.id), \(source.payload) FROM \(source.relation)
-      WHERE \(source.id) >= $1::bigint AND \(source.id) <= $2::bigint ORDER BY \(source.id) LIMIT 1
+      SELECT \(source.signable) FROM \(source.relation) r
+      WHERE r.\(source.id) >= $1::bigint AND r.\(source.id) <= $2::bigint ORDER BY r.\(source.id) LIMIT 1
       """, isReadOnly: true)
   }
 }

@@ -35,7 +35,8 @@ extension PostgresDatabase {
     return try await query(RecordStatements.record(lookup, SourceSQL(source)), [lookup.value]) { result in
       guard result.rowCount > 0 else { return nil }
       return Record(
-        id: try result.serialID(0, 0), externalID: try result.optionalText(0, 1), payload: try result.bytes(0, 2),
+        id: try result.serialID(0, 0), externalID: try result.optionalText(0, 1),
+        payload: try payload(result, of: source),
         createdAt: try result.optionalTime(0, 3))
     }
   }
@@ -53,12 +54,12 @@ extension PostgresDatabase {
       guard try result.bool(0, 1) || signature != nil else { return nil }
       var failure: RecordFailure?
       var failedIn: JobID?
-      if let code = try result.optionalText(0, 11) {
+      if let code = try result.optionalText(0, 12) {
         failure = RecordFailure(
-          recordID: id, code: RecordFailureCode(rawValue: code), message: try result.text(0, 12))
-        failedIn = try result.uniqueID(0, 13)
-      } else if let failedBatch: JobID = try result.optionalUniqueID(0, 15) {
-        failure = .batchFailed(id, note: try result.optionalText(0, 14))
+          recordID: id, code: RecordFailureCode(rawValue: code), message: try result.text(0, 13))
+        failedIn = try result.uniqueID(0, 14)
+      } else if let failedBatch: JobID = try result.optionalUniqueID(0, 16) {
+        failure = .batchFailed(id, note: try result.optionalText(0, 15))
         failedIn = failedBatch
       }
       return RecordStatus(
@@ -68,6 +69,17 @@ extension PostgresDatabase {
         signature: signature, failure: failure, failedIn: failedIn)
     }
   }
+}
+
+/// The payload in column 2; there is none where a row of a mapped table cannot be signed.
+private func payload(_ result: PostgresResult, of source: Source) throws -> [UInt8] {
+  guard let payload = try result.optionalBytes(0, 2) else {
+    throw StorageError(
+      .wrongState,
+      "the payload of record \(try result.int64(0, 0)) of \(source.name) is NULL or above "
+        + "\(Record.maximumPayloadBytes) bytes, and cannot be signed")
+  }
+  return payload
 }
 
 enum RecordStatements {
@@ -117,12 +129,12 @@ enum RecordStatements {
     let condition = lookup.isByExternalID ? "r.external_id = $1::text" : "r.\(source.id) = $1::bigint"
     return PostgresStatement(
       """
-      SELECT r.\(source.id), \(source.externalID), r.\(source.payload), \(source.createdAt)
+      SELECT r.\(source.id), \(source.externalID), \(source.payload(of: "r")), \(source.createdAt)
       FROM \(source.relation) r WHERE \(condition)
       """, isReadOnly: true)
   }
 
-  /// Columns: 0 id, 1 there is a row, 2 in a leased batch, 3… the signature, 11… the failure alone, 14… the failed batch.
+  /// Columns: 0 id, 1 there is a row, 2 in a leased batch, 3… the signature, 12… the failure alone, 15… the failed batch.
   static func status(_ lookup: Lookup, _ source: SourceSQL) -> PostgresStatement {
     let wanted =
       lookup.isByExternalID

@@ -15,13 +15,28 @@ extension PostgresDatabase {
     let rows = min(most, max(1, maximumBytes / SignatureStatements.leastBytes))
     var parameters: [PostgresValue] = [.id(query.source.id), .int64(first), .count(rows), .count(maximumBytes)]
     if let job = query.job { parameters.append(.id(job)) }
-    let statement = SignatureStatements.page(source, ofJob: query.job != nil, withPayload: query.includesPayload)
+    let statement = SignatureStatements.page(source, query)
     return try await self.query(statement, parameters) { result in
       try result.map { row in
         var signature = try result.signature(row, from: 1, recordID: try result.serialID(row, 0))
-        signature.externalID = try result.optionalText(row, 9)
-        signature.payload = try result.optionalBytes(row, 10)
+        signature.externalID = try result.optionalText(row, 10)
+        signature.payload = try result.optionalBytes(row, 11)
         return signature
+      }
+    }
+  }
+}
+
+extension PostgresDatabase {
+  /// See `RecordStore`.
+  public func failures(of job: JobID, after: RecordID?, limit: Int) async throws(StorageError) -> [RecordFailure] {
+    try await query(
+      SignatureStatements.failures, [.id(job), .int64(after?.rawValue ?? .min), .bool(after == nil), .count(limit)]
+    ) { result in
+      try result.map { row in
+        RecordFailure(
+          recordID: try result.serialID(row, 0), code: RecordFailureCode(rawValue: try result.text(row, 1)),
+          message: try result.text(row, 2))
       }
     }
   }
@@ -33,40 +48,47 @@ extension PostgresResult {
     StoredSignature(
       recordID: recordID, jobID: try uniqueID(row, column), batchSeq: try int32(row, column + 1),
       keyID: try serialID(row, column + 2), epoch: try epoch(row, column + 3),
-      algorithm: try algorithm(row, column + 4), signature: try bytes(row, column + 5),
+      algorithm: try algorithm(row, column + 4), form: try form(row, column + 8), signature: try bytes(row, column + 5),
       payloadDigest: try bytes(row, column + 6), signedAt: try time(row, column + 7))
   }
 }
 
 enum SignatureStatements {
   /// Of `chancery.signatures s`, without the record.
-  static let columns =
-    "s.job_id, s.batch_seq, s.key_id, s.key_epoch, s.algorithm, s.signature, s.payload_digest, s.signed_at"
+  static let columns = """
+    s.job_id, s.batch_seq, s.key_id, s.key_epoch, s.algorithm, s.signature, s.payload_digest, s.signed_at,
+    (SELECT j.form FROM chancery.jobs j WHERE j.id = s.job_id) AS form
+    """
+
+  static let failures = PostgresStatement(
+    """
+    SELECT record_id, code, message FROM chancery.record_failures
+    WHERE job_id = $1::uuid AND (record_id > $2::bigint OR $3::boolean) ORDER BY record_id LIMIT $4::bigint
+    """, isReadOnly: true)
 
   /// What a signature counts at least; see `StoredSignature.pageBytes`.
   static let leastBytes = 128
 
   /// $1 source, $2 the least id, $3 how many rows, $4 how many bytes, $5 the job.
-  static func page(_ source: SourceSQL, ofJob: Bool, withPayload: Bool) -> PostgresStatement {
-    let found = ofJob ? ofJobSQL : ofAllSQL
-    let payload = withPayload ? "\(source.externalID) AS external_id, r.\(source.payload) AS payload" : nothing
-    let join = withPayload ? "LEFT JOIN \(source.relation) r ON r.\(source.id) = s.record_id" : ""
+  static func page(_ source: SourceSQL, _ query: SignatureQuery) -> PostgresStatement {
+    let found = query.job == nil ? ofAllSQL : ofJobSQL
+    let externalID = query.includesExternalID ? source.externalID : "NULL::text"
+    let payload = query.includesPayload ? source.payload(of: "r") : "NULL::bytea"
+    let join = query.includesExternalID ? "LEFT JOIN \(source.relation) r ON r.\(source.id) = s.record_id" : ""
     return PostgresStatement(
       """
       SELECT p.record_id, p.job_id, p.batch_seq, p.key_id, p.key_epoch, p.algorithm, p.signature, p.payload_digest,
-        p.signed_at, p.external_id, p.payload
+        p.signed_at, (SELECT j.form FROM chancery.jobs j WHERE j.id = p.job_id), p.external_id, p.payload
       FROM (
         SELECT q.*, row_number() OVER rising AS place,
           sum(\(leastBytes) + octet_length(q.signature) + coalesce(octet_length(q.payload), 0)
             + coalesce(octet_length(q.external_id), 0)) OVER rising AS bytes
-        FROM (SELECT s.*, \(payload) FROM (\(found)) s \(join)) q
+        FROM (SELECT s.*, \(externalID) AS external_id, \(payload) AS payload FROM (\(found)) s \(join)) q
         WINDOW rising AS (ORDER BY q.record_id ROWS UNBOUNDED PRECEDING)) p
       WHERE p.bytes <= $4::bigint OR p.place = 1
       ORDER BY p.record_id
       """, isReadOnly: true)
   }
-
-  private static let nothing = "NULL::text AS external_id, NULL::bytea AS payload"
 
   private static let ofAllSQL = """
     SELECT * FROM chancery.signatures WHERE source_id = $1::int AND record_id >= $2::bigint

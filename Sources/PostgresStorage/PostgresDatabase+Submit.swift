@@ -24,7 +24,7 @@ extension PostgresDatabase {
       [
         .id(submission.id), .id(source.id), .algorithm(submission.algorithm),
         .count(submission.batchSize.rawValue), .count(submission.priority.rawValue),
-        submission.idempotencyKey.map { .text($0.rawValue) } ?? .null, .int64(bound),
+        submission.idempotencyKey.map { .text($0.rawValue) } ?? .null, .int64(bound), .form(submission.form),
       ])
     if inserted == 0 {
       // Another submission was faster.
@@ -48,7 +48,7 @@ extension PostgresDatabase {
     }
     guard let taken, let job = try await job(taken) else { return nil }
     guard
-      job.sourceName == submission.sourceName, job.algorithm == submission.algorithm,
+      job.sourceName == submission.sourceName, job.algorithm == submission.algorithm, job.form == submission.form,
       job.batchSize == submission.batchSize, job.priority == submission.priority,
       job.idempotencyKey == submission.idempotencyKey
     else { throw .submissionConflict(submission, with: taken) }
@@ -88,14 +88,21 @@ enum SubmitStatements {
     UNION ALL SELECT id FROM chancery.jobs WHERE id = $1::uuid LIMIT 1
     """, isReadOnly: true)
 
-  // A partition may also be written to by its own name. Prepared transactions have no process.
+  // A partition may also be written to by its own name, and who adds rows to a view writes to what it reads from. Prepared
+  // transactions have no process.
   private static let held = """
     FROM pg_locks l
     WHERE l.locktype = 'relation' AND l.granted AND l.pid IS DISTINCT FROM pg_backend_pid()
       AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
       AND l.mode IN ('RowExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
       AND l.relation IN (
-        SELECT to_regclass($1::text)::oid UNION SELECT relid FROM pg_partition_tree(to_regclass($1)))
+        WITH RECURSIVE used (oid) AS (
+          SELECT to_regclass($1::text)::oid
+          UNION SELECT d.refobjid
+          FROM used u JOIN pg_rewrite w ON w.ev_class = u.oid
+          JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid
+            AND d.refclassid = 'pg_class'::regclass)
+        SELECT oid FROM used UNION SELECT t.relid FROM used CROSS JOIN LATERAL pg_partition_tree(used.oid) t)
     """
 
   /// The transactions that may be adding rows.
@@ -113,8 +120,8 @@ enum SubmitStatements {
   // committed and visible before their part of the log is (synchronous_commit off).
   static let insert: PostgresStatement = """
     INSERT INTO chancery.jobs
-      (id, source_id, algorithm, batch_size, priority, idempotency_key, record_bound, wal_position, wal_timeline)
-    SELECT $1::uuid, $2::int, $3::smallint, $4::int, $5::smallint, $6::text, $7::bigint,
+      (id, source_id, algorithm, batch_size, priority, idempotency_key, record_bound, form, wal_position, wal_timeline)
+    SELECT $1::uuid, $2::int, $3::smallint, $4::int, $5::smallint, $6::text, $7::bigint, $8::smallint,
       (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::bigint,
       ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::int
     ON CONFLICT DO NOTHING

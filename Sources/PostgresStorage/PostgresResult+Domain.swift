@@ -26,6 +26,11 @@ extension PostgresResult {
     return try known(UInt8(exactly: code).flatMap { SignatureAlgorithm(storageCode: $0) }, row, column, "\(code)")
   }
 
+  func form(_ row: Int, _ column: Int) throws -> SignatureForm {
+    let code = try int64(row, column)
+    return try known(UInt8(exactly: code).flatMap { SignatureForm(storageCode: $0) }, row, column, "\(code)")
+  }
+
   func time(_ row: Int, _ column: Int) throws -> Timestamp {
     try known(try optionalTime(row, column), row, column, "infinite")
   }

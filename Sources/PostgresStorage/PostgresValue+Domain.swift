@@ -9,6 +9,7 @@ extension PostgresValue {
   static func ids<Entity>(_ ids: [UniqueID<Entity>]) -> PostgresValue { .uuidArray(ids.map(\.uuid)) }
   static func epoch(_ epoch: Epoch) -> PostgresValue { .int64(epoch.rawValue) }
   static func algorithm(_ algorithm: SignatureAlgorithm) -> PostgresValue { .int16(Int16(algorithm.storageCode)) }
+  static func form(_ form: SignatureForm) -> PostgresValue { .int16(Int16(form.storageCode)) }
   static func time(_ time: Timestamp) -> PostgresValue {
     .timestamp(PostgresTimestamp(unixMicroseconds: time.rawValue))
   }

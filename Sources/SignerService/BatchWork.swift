@@ -13,6 +13,7 @@ final class BatchWork: Sendable {
 
   let batch: BatchAttempt
   let algorithm: SignatureAlgorithm
+  let form: SignatureForm
   /// How many records it has.
   let count: Int
   /// The records as they come, bounded by the credit given to the coordinator; ends when all have come.
@@ -31,9 +32,10 @@ final class BatchWork: Sendable {
   }
 
   /// A batch that has come; or, if `isResent`, one that was signed before, and has cost the coordinator no credit.
-  init(batch: BatchAttempt, algorithm: SignatureAlgorithm, count: Int, isResent: Bool = false) {
+  init(batch: BatchAttempt, algorithm: SignatureAlgorithm, form: SignatureForm, count: Int, isResent: Bool = false) {
     self.batch = batch
     self.algorithm = algorithm
+    self.form = form
     self.count = count
     credit = Mutex(isResent ? Credit(batches: 0) : Credit())
     (chunks, chunkInput) = AsyncStream.makeStream()

@@ -70,9 +70,9 @@ final class KeyLeases: Sendable {
     recipient = try LeaseRecipient()
   }
 
-  /// Leases the least recently used free key; waits in line for one. Throws what KeyKeeper says, or `INTERNAL` when the
-  /// key cannot be opened.
-  func acquire(_ algorithm: SignatureAlgorithm) async throws(RPCError) -> KeyLease {
+  /// Leases the least recently used free key, to sign in a form; waits in line for one. Throws what KeyKeeper says, or
+  /// `INTERNAL` when the key cannot be opened.
+  func acquire(_ algorithm: SignatureAlgorithm, _ form: SignatureForm) async throws(RPCError) -> KeyLease {
     let request = ChanceryV1.AcquireLeaseRequest(
       algorithm: algorithm.message, holder: holder.description, recipientPublicKey: recipient.publicKey.bytes,
       ttlMs: UInt32(timing.leaseTTL.inMilliseconds))
@@ -89,7 +89,7 @@ final class KeyLeases: Sendable {
       keyID: KeyID(rawValue: lease.keyID), epoch: Epoch(rawValue: lease.epoch), leaseID: leaseID)
     do {
       let pkcs8 = try recipient.open(lease.sealedPrivateKey.span, for: .lease(name.keyID, name.epoch))
-      let signer = try BatchSigner(PrivateKey(trustedPKCS8: pkcs8))
+      let signer = try BatchSigner(PrivateKey(trustedPKCS8: pkcs8), prefix: form.prefix(algorithm, name.keyID))
       let validity = KeyLease.Validity(deadline: deadline, renewAt: clock.now.advanced(by: timing.renewInterval))
       let held = KeyLease(name: name, signer: signer, validity: validity)
       change { $0[name] = held }

@@ -8,6 +8,7 @@ import TimeAndChance
 struct UnansweredResult: Sendable {
   let batch: BatchAttempt
   let algorithm: SignatureAlgorithm
+  let form: SignatureForm
   let lease: LeaseIdentity
   let signatures: [ChanceryV1.SignatureChunk]
   let result: ChanceryV1.BatchResult

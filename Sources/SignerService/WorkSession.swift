@@ -67,7 +67,7 @@ final class WorkSession: Sendable {
     case .begin(let begin):
       let work = BatchWork(
         batch: try BatchAttempt(begin.batch), algorithm: try SignatureAlgorithm(begin.algorithm, default: nil),
-        count: Int(begin.count))
+        form: try SignatureForm(begin.form), count: Int(begin.count))
       state.withLock { $0.works[work.batch] = work }
       return work
     case .records(let chunk):
@@ -132,7 +132,7 @@ extension WorkSession {
     let lease: KeyLease
     let asked = signer.clock.now
     do throws(RPCError) {
-      lease = try await signer.leases.acquire(work.algorithm)
+      lease = try await signer.leases.acquire(work.algorithm, work.form)
     } catch {
       if Task.isCancelled { throw error }
       return try await giveBack(work, .noKey, error.message, output)
@@ -144,7 +144,7 @@ extension WorkSession {
 
     var result = ChanceryV1.BatchResult(
       batch: work.batch.message, keyID: lease.name.keyID.rawValue, keyEpoch: lease.name.epoch.rawValue,
-      leaseID: lease.name.leaseID.bytes)
+      leaseID: lease.name.leaseID.bytes, form: work.form.message)
     var sent: [ChanceryV1.SignatureChunk] = []
     for await chunk in work.chunks {
       let signed = try await sign(chunk, of: work, with: lease)
@@ -169,7 +169,8 @@ extension WorkSession {
     // The next batch may come while this one is being stored.
     if let credit = work.remainingCredit() { try await output.send(.credit(credit)) }
     let unanswered = UnansweredResult(
-      batch: work.batch, algorithm: work.algorithm, lease: lease.name, signatures: sent, result: result,
+      batch: work.batch, algorithm: work.algorithm, form: work.form, lease: lease.name, signatures: sent,
+      result: result,
       deadline: signer.clock.now.advanced(by: signer.options.timing.leaseTTL))
     keepsLease = await !settle(work, unanswered)
   }
@@ -197,7 +198,8 @@ extension WorkSession {
   private func sendUnanswered(_ output: WorkOutput) async throws {
     while let unanswered = await signer.unanswered.next() {
       let work = BatchWork(
-        batch: unanswered.batch, algorithm: unanswered.algorithm, count: Int(unanswered.result.signed), isResent: true)
+        batch: unanswered.batch, algorithm: unanswered.algorithm, form: unanswered.form,
+        count: Int(unanswered.result.signed), isResent: true)
       state.withLock { $0.works[work.batch] = work }
       do throws(RPCError) {
         for chunk in unanswered.signatures { try await output.send(.signatures(chunk)) }

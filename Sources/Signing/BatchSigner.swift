@@ -17,15 +17,18 @@ public struct BatchSigner: ~Copyable, @unchecked Sendable {
 
   private var digester: PayloadDigester
   private let method: Method
+  /// The prefix, and room for the payload behind it.
+  private var message: [UInt8]
+  private let prefixBytes: Int
 
   enum Method: ~Copyable {
     case digest(EVPContext)
     case ed25519(Ed25519Signer)
   }
 
-  /// Decodes the key; 12 to 20 µs.
+  /// Decodes the key; 12 to 20 µs. Every payload is signed with `prefix` before it, as ``SignatureForm/prefix(_:_:)`` makes it.
   /// - Throws: `library_failure` or `resource_exhausted`.
-  public init(_ key: borrowing PrivateKey) throws(SigningError) {
+  public init(_ key: borrowing PrivateKey, prefix: [UInt8] = []) throws(SigningError) {
     let algorithm = key.algorithm
     let method = try key.withParts { (layout, bytes) throws(SigningError) -> Method in
       if case .ed25519(let seed, _) = layout { return .ed25519(try Ed25519Signer(seed: bytes.extracting(seed))) }
@@ -34,11 +37,13 @@ public struct BatchSigner: ~Copyable, @unchecked Sendable {
     digester = try PayloadDigester()
     self.algorithm = algorithm
     self.method = method
+    message = prefix
+    prefixBytes = prefix.count
   }
 
-  /// Appends one signature over exactly these bytes, at most ``SignatureAlgorithm/maximumSignatureBytes`` long, for
+  /// Appends one signature over the prefix and exactly these bytes, at most ``SignatureAlgorithm/maximumSignatureBytes`` long, for
   /// which the caller has made room. Nothing is appended if it throws.
-  /// - Returns: The SHA-256 of the payload. ECDSA and RSA sign it, so that the payload is hashed only once.
+  /// - Returns: The SHA-256 of the payload. Without a prefix, ECDSA and RSA sign it, so that it is hashed only once.
   /// - Throws: `library_failure`; the queue of OpenSSL's errors is empty afterwards.
   public mutating func sign(
     _ payload: Span<UInt8>, into output: inout OutputSpan<UInt8>
@@ -47,9 +52,18 @@ public struct BatchSigner: ~Copyable, @unchecked Sendable {
       output.freeCapacity >= algorithm.maximumSignatureBytes,
       "room for \(output.freeCapacity) bytes, but a signature may have \(algorithm.maximumSignatureBytes)")
     let digest = try digester.digest(payload)
+    guard prefixBytes > 0 else {
+      switch method {
+      case .digest(let context): try context.sign(digest, into: &output)
+      case .ed25519(let signer): try signer.sign(payload, into: &output)
+      }
+      return digest
+    }
+    message.removeSubrange(prefixBytes...)
+    payload.withUnsafeBufferPointer { message.append(contentsOf: $0) }
     switch method {
-    case .digest(let context): try context.sign(digest, into: &output)
-    case .ed25519(let signer): try signer.sign(payload, into: &output)
+    case .digest(let context): try context.sign(try digester.hash(message.span), into: &output)
+    case .ed25519(let signer): try signer.sign(message.span, into: &output)
     }
     return digest
   }

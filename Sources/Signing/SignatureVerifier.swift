@@ -16,6 +16,7 @@ public struct SignatureVerifier: ~Copyable, @unchecked Sendable {
 
   private var digester: PayloadDigester
   private let method: Method
+  private let prefix: [UInt8]
 
   enum Method: ~Copyable {
     case digest(EVPContext)
@@ -32,9 +33,10 @@ public struct SignatureVerifier: ~Copyable, @unchecked Sendable {
     case payloadChanged
   }
 
-  /// Decodes the key; at most about 20 µs.
+  /// Decodes the key; at most about 20 µs. Every payload was signed with `prefix` before it, as
+  /// ``SignatureForm/prefix(_:_:)`` makes it.
   /// - Throws: `library_failure` or `resource_exhausted`.
-  public init(_ key: PublicKey) throws(SigningError) {
+  public init(_ key: PublicKey, prefix: [UInt8] = []) throws(SigningError) {
     Sodium.prepare()
     let method: Method =
       switch key.layout {
@@ -48,16 +50,27 @@ public struct SignatureVerifier: ~Copyable, @unchecked Sendable {
     digester = try PayloadDigester()
     algorithm = key.algorithm
     self.method = method
+    self.prefix = prefix
   }
 
-  /// Whether the signature is the key's over exactly these bytes.
+  /// Whether the signature is the key's over the prefix and exactly these bytes.
   /// - Throws: `library_failure` or `resource_exhausted`.
   public mutating func verify(signature: Span<UInt8>, payload: Span<UInt8>) throws(SigningError) -> Bool {
+    guard !prefix.isEmpty else { return try isValid(signature, over: payload, digest: nil) }
+    let message = prefix + payload.copiedBytes
+    return try isValid(signature, over: message.span, digest: nil)
+  }
+
+  /// Whether the signature is the key's over a payload of which only the SHA-256 is known. Nil where that cannot be said
+  /// without the payload: Ed25519 does not sign the digest, and nothing with a prefix does.
+  /// - Throws: `library_failure` or `resource_exhausted`.
+  public borrowing func verify(
+    signature: Span<UInt8>, payloadDigest: SHA256Digest
+  ) throws(SigningError) -> Bool? {
+    guard prefix.isEmpty else { return nil }
     switch method {
-    case .digest(let context):
-      return try context.verify(signature, over: try digester.digest(payload))
-    case .ed25519(let publicKey):
-      return Self.isEd25519(signature, over: payload, by: publicKey)
+    case .digest(let context): return try context.verify(signature, over: payloadDigest)
+    case .ed25519: return nil
     }
   }
 
@@ -69,11 +82,21 @@ public struct SignatureVerifier: ~Copyable, @unchecked Sendable {
   ) throws(SigningError) -> Verdict {
     let digest = try digester.digest(payload)
     guard digest == signedDigest else { return .payloadChanged }
+    let isValid =
+      prefix.isEmpty
+      ? try isValid(signature, over: payload, digest: digest) : try verify(signature: signature, payload: payload)
+    return isValid ? .valid : .invalidSignature
+  }
+
+  /// `digest` is that of the message, if it is known.
+  private borrowing func isValid(
+    _ signature: Span<UInt8>, over message: Span<UInt8>, digest: SHA256Digest?
+  ) throws(SigningError) -> Bool {
     switch method {
     case .digest(let context):
-      return try context.verify(signature, over: digest) ? .valid : .invalidSignature
-    case .ed25519(let publicKey):
-      return Self.isEd25519(signature, over: payload, by: publicKey) ? .valid : .invalidSignature
+      if let digest { return try context.verify(signature, over: digest) }
+      return try context.verify(signature, over: try digester.hash(message))
+    case .ed25519(let publicKey): return Self.isEd25519(signature, over: message, by: publicKey)
     }
   }
 

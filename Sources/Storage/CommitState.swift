@@ -9,6 +9,7 @@ package struct CommitState: Sendable {
     package var ids: ClosedRange<Int64>
     package var count: Int
     package var algorithm: SignatureAlgorithm
+    package var form: SignatureForm
     package var keyID: KeyID?
     package var epoch: Epoch?
     package var leaseID: LeaseID?
@@ -17,13 +18,14 @@ package struct CommitState: Sendable {
 
     package init(
       state: BatchState, attempt: Int32, ids: ClosedRange<Int64>, count: Int, algorithm: SignatureAlgorithm,
-      keyID: KeyID?, epoch: Epoch?, leaseID: LeaseID?, inserted: Int, already: Int
+      form: SignatureForm, keyID: KeyID?, epoch: Epoch?, leaseID: LeaseID?, inserted: Int, already: Int
     ) {
       self.state = state
       self.attempt = attempt
       self.ids = ids
       self.count = count
       self.algorithm = algorithm
+      self.form = form
       self.keyID = keyID
       self.epoch = epoch
       self.leaseID = leaseID
@@ -79,7 +81,7 @@ package struct CommitState: Sendable {
       return .refused(.staleLease)
     }
     guard holder == result.signer else { return .refused(.wrongHolder) }
-    guard key.algorithm == batch.algorithm else { return .refused(.wrongAlgorithm) }
+    guard key.algorithm == batch.algorithm, result.form == batch.form else { return .refused(.wrongAlgorithm) }
     guard batch.count == result.recordCount, result.span.map({ batch.ids.contains($0) }) ?? true else {
       return .refused(.wrongRecords)
     }

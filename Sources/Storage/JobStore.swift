@@ -70,6 +70,8 @@ public struct JobSubmission: Sendable, Hashable {
   public var sourceName: String
   /// How records are signed.
   public var algorithm: SignatureAlgorithm
+  /// What is signed of each.
+  public var form: SignatureForm
   /// Records per batch.
   public var batchSize: BatchSize
   /// Higher runs first.
@@ -79,12 +81,13 @@ public struct JobSubmission: Sendable, Hashable {
 
   /// Makes a submission.
   public init(
-    id: JobID, sourceName: String, algorithm: SignatureAlgorithm, batchSize: BatchSize, priority: JobPriority,
-    idempotencyKey: IdempotencyKey?
+    id: JobID, sourceName: String, algorithm: SignatureAlgorithm, form: SignatureForm = .default, batchSize: BatchSize,
+    priority: JobPriority, idempotencyKey: IdempotencyKey?
   ) {
     self.id = id
     self.sourceName = sourceName
     self.algorithm = algorithm
+    self.form = form
     self.batchSize = batchSize
     self.priority = priority
     self.idempotencyKey = idempotencyKey
@@ -139,6 +142,8 @@ public struct SignedBatch: Sendable, Hashable {
   public var signatures: [UInt8]
   /// SHA-256 of each payload, 32 bytes each, one after another.
   public var payloadDigests: [UInt8]
+  /// What was signed of each record.
+  public var form: SignatureForm
   /// The records that failed alone.
   public var failures: [RecordFailure]
   /// How many more records were planned and are gone from the source, so that nobody knows their ids.
@@ -147,7 +152,8 @@ public struct SignedBatch: Sendable, Hashable {
   /// Makes a result.
   public init(
     batch: BatchAttempt, signer: SignerID, keyID: KeyID, epoch: Epoch, leaseID: LeaseID, recordIDs: [Int64],
-    signatureSizes: [UInt32], signatures: [UInt8], payloadDigests: [UInt8], failures: [RecordFailure], missing: Int = 0
+    signatureSizes: [UInt32], signatures: [UInt8], payloadDigests: [UInt8],
+    form: SignatureForm = .default, failures: [RecordFailure], missing: Int = 0
   ) {
     self.batch = batch
     self.signer = signer
@@ -158,6 +164,7 @@ public struct SignedBatch: Sendable, Hashable {
     self.signatureSizes = signatureSizes
     self.signatures = signatures
     self.payloadDigests = payloadDigests
+    self.form = form
     self.failures = failures
     self.missing = missing
   }
@@ -179,7 +186,7 @@ public enum CommitRefusal: String, Sendable, Hashable, CaseIterable {
   case staleLease
   /// The key was disabled.
   case keyDisabled
-  /// The key is of another algorithm than the job.
+  /// The key is of another algorithm than the job, or the signatures are of another form.
   case wrongAlgorithm
   /// The lease belongs to another signer.
   case wrongHolder

@@ -1,15 +1,18 @@
 public import Domain
 
+/// What everybody may know of the keyring.
+public protocol PublicKeyStore: Sendable {
+  /// One key, nil if there is none.
+  func key(_ id: KeyID) async throws(StorageError) -> Key?
+}
+
 /// The keyring and the leases of its keys. The store alone mints epochs: it is what fences.
-public protocol KeyStore: Sendable {
+public protocol KeyStore: PublicKeyStore {
   /// Reserves `count` ids, so that a private key can be wrapped with its id before it is stored.
   func reserveKeyIDs(_ count: Int) async throws(StorageError) -> [KeyID]
 
   /// Adds keys, all or none. Throws `conflict` naming the key when a public key is in the keyring.
   func insert(_ keys: [NewKey]) async throws(StorageError) -> [Key]
-
-  /// One key, nil if there is none.
-  func key(_ id: KeyID) async throws(StorageError) -> Key?
 
   /// At most `limit` keys after the id `after`, ascending; of one algorithm or of all.
   func keys(algorithm: SignatureAlgorithm?, after: KeyID?, limit: Int) async throws(StorageError) -> [Key]

@@ -25,6 +25,10 @@ public protocol RecordStore: Sendable {
     of batch: ClaimedBatch, after: RecordID?, maximumBytes: Int
   ) async throws(StorageError) -> PayloadPage
 
+  /// The records that failed alone in a job, in the order of their ids, after the id `after`: at most `limit`. Those of
+  /// batches that failed as a whole are not among them.
+  func failures(of job: JobID, after: RecordID?, limit: Int) async throws(StorageError) -> [RecordFailure]
+
   /// Signatures in the order of record ids, after the id `after`: at most about `maximumBytes`, but at least one if there is
   /// one.
   func signatures(_ query: SignatureQuery, after: RecordID?, maximumBytes: Int) async throws(StorageError)
@@ -104,12 +108,21 @@ public struct PayloadPage: Sendable, Hashable {
   public var sizes: [UInt32]
   /// The payloads, one after another.
   public var payloads: [UInt8]
+  /// The records among and after them that cannot be signed, ascending: a mapped table may hold anything.
+  public var failures: [RecordFailure]
 
   /// Makes a page.
-  public init(ids: [Int64] = [], sizes: [UInt32] = [], payloads: [UInt8] = []) {
+  public init(ids: [Int64] = [], sizes: [UInt32] = [], payloads: [UInt8] = [], failures: [RecordFailure] = []) {
     self.ids = ids
     self.sizes = sizes
     self.payloads = payloads
+    self.failures = failures
+  }
+
+  /// The greatest id; nil on an empty page.
+  public var lastID: RecordID? {
+    guard let last = [ids.last, failures.last?.recordID.rawValue].compactMap({ $0 }).max() else { return nil }
+    return RecordID(rawValue: last)
   }
 }
 
@@ -121,12 +134,15 @@ public struct SignatureQuery: Sendable, Hashable {
   public var job: JobID?
   /// Whether to read payloads and external ids too.
   public var includesPayload: Bool
+  /// Whether to read external ids, if not payloads.
+  public var includesExternalID: Bool
 
   /// Makes a query.
-  public init(source: Source, job: JobID?, includesPayload: Bool) {
+  public init(source: Source, job: JobID?, includesPayload: Bool, includesExternalID: Bool = false) {
     self.source = source
     self.job = job
     self.includesPayload = includesPayload
+    self.includesExternalID = includesExternalID || includesPayload
   }
 }
 
@@ -144,6 +160,8 @@ public struct StoredSignature: Sendable, Hashable {
   public var epoch: Epoch
   /// How it was signed.
   public var algorithm: SignatureAlgorithm
+  /// What was signed of the record.
+  public var form: SignatureForm
   /// As the algorithm defines it.
   public var signature: [UInt8]
   /// SHA-256 of the payload that was signed.
@@ -158,7 +176,8 @@ public struct StoredSignature: Sendable, Hashable {
   /// Makes a stored signature.
   public init(
     recordID: RecordID, jobID: JobID, batchSeq: Int32, keyID: KeyID, epoch: Epoch, algorithm: SignatureAlgorithm,
-    signature: [UInt8], payloadDigest: [UInt8], signedAt: Timestamp, externalID: String? = nil, payload: [UInt8]? = nil
+    form: SignatureForm, signature: [UInt8], payloadDigest: [UInt8], signedAt: Timestamp, externalID: String? = nil,
+    payload: [UInt8]? = nil
   ) {
     self.recordID = recordID
     self.jobID = jobID
@@ -166,6 +185,7 @@ public struct StoredSignature: Sendable, Hashable {
     self.keyID = keyID
     self.epoch = epoch
     self.algorithm = algorithm
+    self.form = form
     self.signature = signature
     self.payloadDigest = payloadDigest
     self.signedAt = signedAt

@@ -8,7 +8,7 @@ extension Job {
       jobID: id.description, source: sourceName, algorithm: algorithm.message, batchSize: UInt32(batchSize.rawValue),
       state: state.message, priority: Int32(priority.rawValue), idempotencyKey: idempotencyKey?.rawValue ?? "",
       recordIDBound: recordBound.rawValue, planned: isPlanned, counts: counts.message, createdAtUs: createdAt.rawValue,
-      endedAtUs: endedAt?.rawValue ?? 0)
+      endedAtUs: endedAt?.rawValue ?? 0, form: form.message)
   }
 }
 

@@ -16,7 +16,8 @@ extension StoredSignature {
     ChanceryV1.Signature(
       recordID: recordID.rawValue, jobID: jobID.description, batchSeq: UInt32(batchSeq), keyID: keyID.rawValue,
       keyEpoch: epoch.rawValue, algorithm: algorithm.message, signature: signature, payloadDigest: payloadDigest,
-      signedAtUs: signedAt.rawValue, externalID: externalID ?? "", payload: payload ?? [])
+      signedAtUs: signedAt.rawValue, externalID: externalID ?? "", payload: payload ?? [],
+      form: form.message)
   }
 }
 
@@ -28,6 +29,15 @@ extension RecordStatus {
       failure: failure.map {
         ChanceryV1.RecordFailure(jobID: failedIn?.description ?? "", code: $0.code.rawValue, message: $0.message)
       })
+  }
+}
+
+extension Source {
+  /// The source as a message.
+  public var message: ChanceryV1.Source {
+    ChanceryV1.Source(
+      name: name, relation: relation, idColumn: idColumn, payloadColumn: payloadColumn,
+      payloadType: payloadType == .bytea ? .bytea : .text)
   }
 }
 

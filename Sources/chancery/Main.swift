@@ -21,7 +21,8 @@ struct Chancery: AsyncParsableCommand {
     groupedSubcommands: [
       CommandGroup(name: "Try it", subcommands: [DemoCommand.self, DevCommand.self]),
       CommandGroup(name: "Sign", subcommands: [SignCommand.self, JobsCommand.self]),
-      CommandGroup(name: "Records and keys", subcommands: [RecordsCommand.self, KeysCommand.self]),
+      CommandGroup(
+        name: "Records and keys", subcommands: [RecordsCommand.self, SourcesCommand.self, KeysCommand.self]),
       CommandGroup(
         name: "Prove",
         subcommands: [

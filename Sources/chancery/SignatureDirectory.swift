@@ -2,11 +2,12 @@ import Foundation
 import Schema
 import Translation
 
-/// Signatures as files that `openssl` reads: `ID.payload` and `ID.sig` for each record, and `signatures.csv` (RFC 4180), which
-/// says which key signed which.
+/// Signatures as files: for each record `ID.payload` and `ID.sig`, as `openssl` reads them, or `ID.jws` if it was signed as a
+/// JWS; and `signatures.csv` (RFC 4180), which says which key signed which.
 struct SignatureDirectory {
-  private static let columns =
-    "record_id,external_id,algorithm,key_id,key_epoch,job_id,batch,payload_sha256,signed_at\n"
+  private static let heading = CSVText.line([
+    "record_id", "external_id", "algorithm", "key_id", "key_epoch", "job_id", "batch", "payload_sha256", "signed_at",
+  ])
 
   private let path: String
   private let index: FileHandle
@@ -17,7 +18,7 @@ struct SignatureDirectory {
     let indexPath = "\(path)/signatures.csv"
     do {
       try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-      try Data(Self.columns.utf8).write(to: URL(filePath: indexPath))
+      try Data(Self.heading.utf8).write(to: URL(filePath: indexPath))
       index = try FileHandle(forWritingTo: URL(filePath: indexPath))
       try index.seekToEnd()
     } catch {
@@ -28,7 +29,11 @@ struct SignatureDirectory {
   func add(_ signatures: [ChanceryV1.Signature]) throws {
     for signature in signatures {
       try write(signature.payload, to: "\(path)/\(signature.recordID).payload")
-      try write(signature.signature, to: "\(path)/\(signature.recordID).sig")
+      if signature.form == .jws {
+        try write(Array(try JWSLine.compact(signature).utf8), to: "\(path)/\(signature.recordID).jws")
+      } else {
+        try write(signature.signature, to: "\(path)/\(signature.recordID).sig")
+      }
     }
     do {
       try index.write(contentsOf: Data(signatures.map(Self.row).joined().utf8))
@@ -51,12 +56,7 @@ struct SignatureDirectory {
       String(line.recordID), line.externalID ?? "", line.algorithm, String(line.keyID), String(line.keyEpoch),
       line.jobID, String(line.batch), line.payloadSHA256, line.signedAt ?? "",
     ]
-    return fields.map(quoted).joined(separator: ",") + "\n"
-  }
-
-  private static func quoted(_ field: String) -> String {
-    guard field.contains(where: { $0 == "," || $0 == "\"" || $0.isNewline }) else { return field }
-    return "\"" + field.replacing("\"", with: "\"\"") + "\""
+    return CSVText.line(fields)
   }
 
   private static func unwritable(_ path: String, _ error: any Error) -> CommandFailure {

@@ -2,6 +2,7 @@ import DedicatedThreads
 import Domain
 import Schema
 import Signing
+import Translation
 
 /// Checks signatures against public keys, on all cores, without any server.
 final class Verification: Sendable {
@@ -52,7 +53,7 @@ final class Verification: Sendable {
     var outcome = Outcome()
     var rest = signatures[...]
     while let first = rest.first {
-      let run = rest.prefix { $0.keyID == first.keyID }
+      let run = rest.prefix { $0.keyID == first.keyID && $0.form == first.form }
       rest = rest.dropFirst(run.count)
       outcome.checked += run.count
       guard let key = keys[first.keyID] else {
@@ -62,7 +63,9 @@ final class Verification: Sendable {
         continue
       }
       do {
-        var verifier = try SignatureVerifier(key)
+        let form = try SignatureForm(first.form)
+        var verifier = try SignatureVerifier(
+          key, prefix: form.prefix(key.algorithm, KeyID(rawValue: first.keyID)))
         for signature in run {
           if let reason = try fault(signature, key, &verifier) {
             outcome.faults.append(Fault(recordID: signature.recordID, reason: reason))

@@ -43,17 +43,18 @@ import Testing
     expect(ledger.assign(batch(1), .rsaPSS2048, now: now), is: rsa)
   }
 
-  @Test func recordsThatAreGoneAreRememberedUntilTheResult() {
+  @Test func recordsThatWereNotSentAreRememberedUntilTheResult() {
+    let unsent = WorkLedger.Unsent(missing: 3, failures: [.payloadMissing(RecordID(rawValue: 7))])
     var ledger = WorkLedger()
     let session = ledger.open([.ecdsaP256])
     ledger.addCredit(1, to: session)
     _ = ledger.assign(batch(0), .ecdsaP256, now: now)
-    ledger.miss(3, of: batch(0), of: session)
+    ledger.leaveOut(unsent, of: batch(0), of: session)
     expect(ledger.progress(batch(0), of: session, now: now), is: true)
-    expect(ledger.beginCommit(batch(0), of: session), is: 3)
+    expect(ledger.beginCommit(batch(0), of: session), is: unsent)
     // Of a batch that is not here nothing is remembered.
-    ledger.miss(3, of: batch(1), of: session)
-    expect(ledger.beginCommit(batch(1), of: session), is: 0)
+    ledger.leaveOut(unsent, of: batch(1), of: session)
+    expect(ledger.beginCommit(batch(1), of: session), is: WorkLedger.Unsent())
   }
 
   @Test func aDrainingSignerGetsNothingNew() {
@@ -70,7 +71,7 @@ import Testing
     let session = ledger.open([.ecdsaP256])
     ledger.addCredit(3, to: session)
     for seq in 0..<3 { _ = ledger.assign(batch(Int32(seq)), .ecdsaP256, now: now) }
-    expect(ledger.beginCommit(batch(1), of: session), is: 0)
+    expect(ledger.beginCommit(batch(1), of: session), is: WorkLedger.Unsent())
     expect(ledger.close(session), is: [batch(0), batch(2)])
     #expect(ledger.has(batch(1)) && !ledger.has(batch(0)))
     #expect(ledger.sessionCount == 0)
@@ -84,7 +85,7 @@ import Testing
     let session = ledger.open([.ecdsaP256])
     ledger.addCredit(1, to: session)
     _ = ledger.assign(batch(0), .ecdsaP256, now: now)
-    expect(ledger.beginCommit(batch(0), of: session), is: 0)
+    expect(ledger.beginCommit(batch(0), of: session), is: WorkLedger.Unsent())
     expect(ledger.beginCommit(batch(0), of: session), is: nil)
     expect(ledger.remove(batch(0), of: session), is: true)
     expect(ledger.remove(batch(0), of: session), is: false)
@@ -93,7 +94,7 @@ import Testing
   @Test func aResultOfAForgottenBatchIsTakenUpAgain() {
     var ledger = WorkLedger()
     let session = ledger.open([.ecdsaP256])
-    expect(ledger.beginCommit(batch(9), of: session), is: 0)
+    expect(ledger.beginCommit(batch(9), of: session), is: WorkLedger.Unsent())
     #expect(ledger.has(batch(9)))
     expect(ledger.beginCommit(batch(9), of: session + 1), is: nil)
   }
@@ -105,7 +106,7 @@ import Testing
     for seq in 0..<3 { _ = ledger.assign(batch(Int32(seq)), .ecdsaP256, now: now) }
     let later = now.advanced(by: .seconds(2))
     expect(ledger.progress(batch(1), of: session, now: later), is: true)
-    expect(ledger.beginCommit(batch(2), of: session), is: 0)
+    expect(ledger.beginCommit(batch(2), of: session), is: WorkLedger.Unsent())
     expect(ledger.takeStale(before: now.advanced(by: .seconds(1))), is: [batch(0)])
     expect(ledger.progress(batch(0), of: session, now: later), is: false)
     #expect(ledger.has(batch(1)) && ledger.has(batch(2)))

@@ -30,7 +30,8 @@ struct AlgorithmTests {
     // openssl alone.
     let exported = try await cluster.run("signatures", "export", "--job", id, "--directory", folder.path)
     #expect(exported.status == 0, "\(exported.errors)")
-    let index = try String(contentsOfFile: "\(folder.path)/signatures.csv", encoding: .utf8).split(separator: "\n")
+    let index = try String(contentsOfFile: "\(folder.path)/signatures.csv", encoding: .utf8)
+      .split(whereSeparator: \.isNewline)
     #expect(index.count == 1 + (job["signed"].number ?? 0))
     for row in index.dropFirst() {
       let fields = row.split(separator: ",", omittingEmptySubsequences: false).map(String.init)

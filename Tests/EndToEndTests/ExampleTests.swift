@@ -120,7 +120,12 @@ struct ExampleTests {
       let invoice = #"{"external_id": "invoice-1", "payload": "an invoice"}"#
       record = try #require(try await cluster.json("records", "put", "-", input: invoice)["last_record_id"].number)
       job = try #require(try await cluster.json("sign")["job_id"].text)
-      _ = try folder.write(#"{"external_id": "invoice-2", "payload": "another"}"#, to: "invoices.jsonl")
+      _ = try folder.write("number,body\ninvoice-2,another\n", to: "invoices.csv")
+      _ = try await cluster.query(
+        """
+        CREATE SCHEMA billing; CREATE TABLE billing.invoices (id bigint PRIMARY KEY, body text NOT NULL);
+        GRANT USAGE ON SCHEMA billing TO chancery_coordinator; GRANT SELECT ON billing.invoices TO chancery_coordinator
+        """)
       let phrase = try folder.write("correct horse\n", to: "phrase.txt")
       let pem = ["genpkey", "-algorithm", "ed25519", "-aes256", "-pass", "file:\(phrase)"]
       let made = try await Program.run("openssl", pem + ["-out", "\(folder.path)/invoice-key.pem"])

@@ -31,6 +31,10 @@ struct FormatTests {
     let signed = "\(folder.path)/signed.jsonl"
     let export = try await cluster.run("signatures", "export", "--job", job)
     try Data(export.output.utf8).write(to: URL(filePath: signed))
+    let manifest = "\(folder.path)/job.manifest"
+    try Data(try await cluster.run("jobs", "manifest", job).output.utf8).write(to: URL(filePath: manifest))
+    _ = try await cluster.query("CREATE VIEW public.formats AS SELECT 1::bigint AS id, 'text' AS payload")
+    _ = try await cluster.query("GRANT SELECT ON public.formats TO chancery_coordinator")
     let contexts = ["CHANCERY_CONFIG": "\(folder.path)/config.json"]
     _ = try await Program.run(
       Program.chancery, ["context", "set", "no", "--timeout", "5"], environment: contexts)
@@ -41,7 +45,9 @@ struct FormatTests {
       ["health"], ["services"], ["describe"], ["describe", "Jobs/Submit"], ["db", "status", "--database-url", url],
       ["db", "migrate", "--database-url", url], ["audit", "--database-url", url], ["context", "list"],
       ["context", "show"], ["config", "view", "--show-origin"], ["version"], ["chaos", "--list"],
-      ["verify", "--keys", keyFile, signed], ["jobs", "retry", job],
+      ["verify", "--keys", keyFile, signed], ["verify", "--manifest", manifest], ["jobs", "retry", job],
+      ["sources", "list"], ["sources", "add", "formats", "--table", "public.formats", "--database-url", url],
+      ["records", "put", records, "--dry-run"],
       ["keys", "disable", "\(key)", "--yes"], ["keys", "enable", "\(key)", "--yes"],
     ]
     let changing = [

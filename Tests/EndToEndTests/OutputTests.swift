@@ -37,6 +37,11 @@ struct OutputTests {
       #expect(try outcome.json()["state"].text == state, "\(action): \(outcome.errors)")
     }
     let url = try cluster.databaseURL()
+    #expect(try await cluster.json("sources", "list").list.contains { $0["name"].text == "records" })
+    _ = try await cluster.query("CREATE VIEW public.outputs AS SELECT 1::bigint AS id, 'text' AS payload")
+    _ = try await cluster.query("GRANT SELECT ON public.outputs TO chancery_coordinator")
+    let added = try await cluster.json("sources", "add", "outputs", "--table", "public.outputs", "--database-url", url)
+    #expect(added["payload_type"].text == "text")
     #expect(try await cluster.json("db", "status", "--database-url", url).list.count >= 1)
     #expect(try await cluster.json("audit", "--database-url", url).list.count >= 8)
     for (action, state) in [("disable", "disabled"), ("enable", "active"), ("retire", "retired")] {
@@ -55,7 +60,7 @@ struct OutputTests {
       "keys generate", "keys list", "keys get", "keys disable", "keys enable", "keys retire", "keys import",
       "records put",
       "records get", "jobs submit", "jobs watch", "jobs get", "jobs list", "health", "db status", "db migrate", "audit",
-      "version", "jobs pause", "jobs resume", "jobs retry", "jobs cancel",
+      "version", "sources add", "sources list", "jobs pause", "jobs resume", "jobs retry", "jobs cancel",
     ]
     let elsewhere: Set = [
       "records generate", "sign", "verify", "demo", "bench sign", "bench rpc", "call", "services", "describe",

@@ -30,6 +30,10 @@ struct RoutedStores: AuditStore, EventStore, JobStore, KeyStore, RecordStore {
     try await coordinator.payloads(of: batch, after: after, maximumBytes: maximumBytes)
   }
 
+  func failures(of job: JobID, after: RecordID?, limit: Int) async throws(StorageError) -> [RecordFailure] {
+    try await coordinator.failures(of: job, after: after, limit: limit)
+  }
+
   func signatures(
     _ query: SignatureQuery, after: RecordID?, maximumBytes: Int
   ) async throws(StorageError) -> [StoredSignature] {

@@ -79,7 +79,8 @@ public struct ConformanceCase: Sendable, CustomTestStringConvertible {
 
   /// All of them.
   public static var all: [ConformanceCase] {
-    records + sources + statuses + exports + submissions + jobStates + planning + claims + returns + coordinators
+    records + sources + forms + statuses + exports + submissions + jobStates + planning + claims + returns
+      + coordinators
       + commits + refusals + keys + leases + generations + events + audits + leastRecentlyUsed
   }
 }

@@ -121,6 +121,12 @@ static inline const ProtobufCMessageDescriptor *chancery__v1__retry_job_request_
 static inline const ProtobufCMessageDescriptor *chancery__v1__retry_job_response__descriptor_address(void) {
   return &chancery__v1__retry_job_response__descriptor;
 }
+static inline const ProtobufCMessageDescriptor *chancery__v1__manifest_request__descriptor_address(void) {
+  return &chancery__v1__manifest_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *chancery__v1__manifest_part__descriptor_address(void) {
+  return &chancery__v1__manifest_part__descriptor;
+}
 static inline const ProtobufCMessageDescriptor *chancery__v1__key__descriptor_address(void) {
   return &chancery__v1__key__descriptor;
 }
@@ -225,6 +231,15 @@ static inline const ProtobufCMessageDescriptor *chancery__v1__export_signatures_
 }
 static inline const ProtobufCMessageDescriptor *chancery__v1__export_signatures_response__descriptor_address(void) {
   return &chancery__v1__export_signatures_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *chancery__v1__list_sources_request__descriptor_address(void) {
+  return &chancery__v1__list_sources_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *chancery__v1__list_sources_response__descriptor_address(void) {
+  return &chancery__v1__list_sources_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *chancery__v1__source__descriptor_address(void) {
+  return &chancery__v1__source__descriptor;
 }
 static inline const ProtobufCMessageDescriptor *chancery__v1__list_services_request__descriptor_address(void) {
   return &chancery__v1__list_services_request__descriptor;

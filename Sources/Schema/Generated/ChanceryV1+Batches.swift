@@ -350,6 +350,8 @@ extension ChanceryV1 {
     public var signed: UInt32 = 0
     /// Records that could not be signed.
     public var failures: [ChanceryV1.FailedRecord] = []
+    /// What was signed of each record; unspecified is RAW.
+    public var form: ChanceryV1.SignatureForm = .unspecified
 
     /// The full name of the message type.
     public static let protobufName = "chancery.v1.BatchResult"
@@ -360,7 +362,7 @@ extension ChanceryV1 {
     /// A message with the given fields; the others have their default.
     public init(
       batch: ChanceryV1.BatchRef? = nil, keyID: Int64 = 0, keyEpoch: Int64 = 0, leaseID: [UInt8] = [],
-      signed: UInt32 = 0, failures: [ChanceryV1.FailedRecord] = []
+      signed: UInt32 = 0, failures: [ChanceryV1.FailedRecord] = [], form: ChanceryV1.SignatureForm = .unspecified
     ) {
       self.batch = batch
       self.keyID = keyID
@@ -368,6 +370,7 @@ extension ChanceryV1 {
       self.leaseID = leaseID
       self.signed = signed
       self.failures = failures
+      self.form = form
     }
 
     /// Decodes a message from its wire format.
@@ -499,6 +502,8 @@ extension ChanceryV1 {
     public var algorithm: ChanceryV1.Algorithm = .unspecified
     /// Records in it.
     public var count: UInt32 = 0
+    /// What to sign of each record; unspecified is RAW.
+    public var form: ChanceryV1.SignatureForm = .unspecified
 
     /// The full name of the message type.
     public static let protobufName = "chancery.v1.BatchBegin"
@@ -507,10 +512,14 @@ extension ChanceryV1 {
     public init() {}
 
     /// A message with the given fields; the others have their default.
-    public init(batch: ChanceryV1.BatchRef? = nil, algorithm: ChanceryV1.Algorithm = .unspecified, count: UInt32 = 0) {
+    public init(
+      batch: ChanceryV1.BatchRef? = nil, algorithm: ChanceryV1.Algorithm = .unspecified, count: UInt32 = 0,
+      form: ChanceryV1.SignatureForm = .unspecified
+    ) {
       self.batch = batch
       self.algorithm = algorithm
       self.count = count
+      self.form = form
     }
 
     /// Decodes a message from its wire format.
@@ -770,7 +779,7 @@ extension ChanceryV1 {
     case staleLease
     /// The key was disabled.
     case keyDisabled
-    /// The key is of another algorithm than the job.
+    /// The key is of another algorithm than the job, or the signatures are of another form.
     case wrongAlgorithm
     /// The lease belongs to another holder.
     case wrongHolder
@@ -1212,6 +1221,7 @@ extension ChanceryV1.BatchResult: CMessageConvertible {
     self.leaseID = MessageReader.bytes(message.pointee.lease_id)
     self.signed = message.pointee.signed_
     self.failures = MessageReader.messages(message.pointee.failures, count: message.pointee.n_failures)
+    self.form = ChanceryV1.SignatureForm(rawValue: Int32(truncatingIfNeeded: message.pointee.form.rawValue))
   }
 
   package func fill(_ pointer: UnsafeMutableRawPointer, _ writer: MessageWriter) throws(ProtobufError) {
@@ -1227,6 +1237,7 @@ extension ChanceryV1.BatchResult: CMessageConvertible {
       message.pointee.n_failures = self.failures.count
       message.pointee.failures = try writer.messages(self.failures, as: Chancery__V1__FailedRecord.self, "failures")
     }
+    message.pointee.form = Chancery__V1__SignatureForm(rawValue: .init(truncatingIfNeeded: self.form.rawValue))
   }
 }
 
@@ -1300,6 +1311,7 @@ extension ChanceryV1.BatchBegin: CMessageConvertible {
     self.batch = MessageReader.message(message.pointee.batch)
     self.algorithm = ChanceryV1.Algorithm(rawValue: Int32(truncatingIfNeeded: message.pointee.algorithm.rawValue))
     self.count = message.pointee.count
+    self.form = ChanceryV1.SignatureForm(rawValue: Int32(truncatingIfNeeded: message.pointee.form.rawValue))
   }
 
   package func fill(_ pointer: UnsafeMutableRawPointer, _ writer: MessageWriter) throws(ProtobufError) {
@@ -1309,6 +1321,7 @@ extension ChanceryV1.BatchBegin: CMessageConvertible {
     }
     message.pointee.algorithm = Chancery__V1__Algorithm(rawValue: .init(truncatingIfNeeded: self.algorithm.rawValue))
     message.pointee.count = self.count
+    message.pointee.form = Chancery__V1__SignatureForm(rawValue: .init(truncatingIfNeeded: self.form.rawValue))
   }
 }
 

@@ -18,6 +18,8 @@ extension ChanceryV1 {
     /// Chosen by the client so that a repeated call creates one job: 1 to 128 printable ASCII characters. Empty: every
     /// call creates a job.
     public var idempotencyKey: String = ""
+    /// Unspecified is RAW. Immutable once the job exists.
+    public var form: ChanceryV1.SignatureForm = .unspecified
 
     /// The full name of the message type.
     public static let protobufName = "chancery.v1.SubmitJobRequest"
@@ -28,13 +30,14 @@ extension ChanceryV1 {
     /// A message with the given fields; the others have their default.
     public init(
       source: String = "", algorithm: ChanceryV1.Algorithm = .unspecified, batchSize: UInt32 = 0, priority: Int32 = 0,
-      idempotencyKey: String = ""
+      idempotencyKey: String = "", form: ChanceryV1.SignatureForm = .unspecified
     ) {
       self.source = source
       self.algorithm = algorithm
       self.batchSize = batchSize
       self.priority = priority
       self.idempotencyKey = idempotencyKey
+      self.form = form
     }
 
     /// Decodes a message from its wire format.
@@ -80,6 +83,8 @@ extension ChanceryV1 {
     public var createdAtUs: Int64 = 0
     /// Microseconds since the Unix epoch; 0 while the job has not ended.
     public var endedAtUs: Int64 = 0
+    /// What is signed of each record.
+    public var form: ChanceryV1.SignatureForm = .unspecified
 
     /// The full name of the message type.
     public static let protobufName = "chancery.v1.Job"
@@ -92,7 +97,7 @@ extension ChanceryV1 {
       jobID: String = "", source: String = "", algorithm: ChanceryV1.Algorithm = .unspecified, batchSize: UInt32 = 0,
       state: ChanceryV1.JobState = .unspecified, priority: Int32 = 0, idempotencyKey: String = "",
       recordIDBound: Int64 = 0, planned: Bool = false, counts: ChanceryV1.JobCounts? = nil, createdAtUs: Int64 = 0,
-      endedAtUs: Int64 = 0
+      endedAtUs: Int64 = 0, form: ChanceryV1.SignatureForm = .unspecified
     ) {
       self.jobID = jobID
       self.source = source
@@ -106,6 +111,7 @@ extension ChanceryV1 {
       self.counts = counts
       self.createdAtUs = createdAtUs
       self.endedAtUs = endedAtUs
+      self.form = form
     }
 
     /// Decodes a message from its wire format.
@@ -491,6 +497,72 @@ extension ChanceryV1 {
 }
 
 extension ChanceryV1 {
+  /// Whose manifest to write.
+  public struct ManifestRequest: ProtobufMessage {
+    /// A UUID in text form.
+    public var jobID: String = ""
+
+    /// The full name of the message type.
+    public static let protobufName = "chancery.v1.ManifestRequest"
+
+    /// A message whose fields all have their default.
+    public init() {}
+
+    /// A message with the given fields; the others have their default.
+    public init(jobID: String = "") {
+      self.jobID = jobID
+    }
+
+    /// Decodes a message from its wire format.
+    ///
+    /// - Throws: ``ProtobufError`` naming the field and the reason.
+    public init(protobuf bytes: Span<UInt8>, limits: DecodeLimits) throws(ProtobufError) {
+      self = try Self.decode(bytes, limits: limits)
+    }
+
+    /// The message in wire format.
+    ///
+    /// - Throws: ``ProtobufError`` naming the field and the reason.
+    public func protobufBytes() throws(ProtobufError) -> [UInt8] {
+      try encode()
+    }
+  }
+}
+
+extension ChanceryV1 {
+  /// A part of a manifest.
+  public struct ManifestPart: ProtobufMessage {
+    /// Some whole lines of the file, each with its line end; about 1 MiB at most.
+    public var lines: [UInt8] = []
+
+    /// The full name of the message type.
+    public static let protobufName = "chancery.v1.ManifestPart"
+
+    /// A message whose fields all have their default.
+    public init() {}
+
+    /// A message with the given fields; the others have their default.
+    public init(lines: [UInt8] = []) {
+      self.lines = lines
+    }
+
+    /// Decodes a message from its wire format.
+    ///
+    /// - Throws: ``ProtobufError`` naming the field and the reason.
+    public init(protobuf bytes: Span<UInt8>, limits: DecodeLimits) throws(ProtobufError) {
+      self = try Self.decode(bytes, limits: limits)
+    }
+
+    /// The message in wire format.
+    ///
+    /// - Throws: ``ProtobufError`` naming the field and the reason.
+    public func protobufBytes() throws(ProtobufError) -> [UInt8] {
+      try encode()
+    }
+  }
+}
+
+extension ChanceryV1 {
   /// The life of a job.
   public enum JobState: ProtobufEnum {
     /// Never sent.
@@ -571,9 +643,12 @@ extension ChanceryV1 {
     /// Describes method `Retry`.
     public static let retry = MethodDescriptor(
       service: serviceName, method: "Retry", shape: .unary, idempotency: .idempotent)
+    /// Describes method `Manifest`.
+    public static let manifest = MethodDescriptor(
+      service: serviceName, method: "Manifest", shape: .serverStreaming, idempotency: .noSideEffects)
 
     /// Describes all methods, in the order of the schema.
-    public static let methods: [MethodDescriptor] = [submit, get, list, watch, pause, resume, cancel, retry]
+    public static let methods: [MethodDescriptor] = [submit, get, list, watch, pause, resume, cancel, retry, manifest]
 
     /// Signing jobs. Served by Coordinator.
     ///
@@ -587,8 +662,9 @@ extension ChanceryV1 {
       ///
       /// Repeating a call with the same idempotency key returns the first call's job.
       ///
-      /// Errors, in order: INVALID_ARGUMENT (batch size outside 1 to 10,000, unknown algorithm, malformed idempotency
-      /// key), NOT_FOUND (no such source), ALREADY_EXISTS (the idempotency key belongs to a job with other parameters),
+      /// Errors, in order: INVALID_ARGUMENT (batch size outside 1 to 10,000, unknown algorithm or form, malformed
+      /// idempotency key),
+      /// NOT_FOUND (no such source), ALREADY_EXISTS (the idempotency key belongs to a job with other parameters),
       /// FAILED_PRECONDITION (the source has no records; there is no active key of the algorithm).
       func submit(_ request: ChanceryV1.SubmitJobRequest, context: ServerContext) async throws -> ChanceryV1.Job
 
@@ -633,6 +709,15 @@ extension ChanceryV1 {
       /// Errors, in order: INVALID_ARGUMENT (malformed job id), NOT_FOUND, FAILED_PRECONDITION (the job was cancelled).
       func retry(_ request: ChanceryV1.RetryJobRequest, context: ServerContext) async throws
         -> ChanceryV1.RetryJobResponse
+
+      /// The signed manifest of a job that has ended: all that anyone needs to check it without a server.
+      /// docs/manifest.md says what it holds. A stream that broke cannot be continued: begin again.
+      ///
+      /// Errors, in order: INVALID_ARGUMENT (malformed job id), NOT_FOUND, FAILED_PRECONDITION (the job has not ended;
+      /// this coordinator has no key for manifests), ABORTED (the job was taken up again meanwhile).
+      func manifest(
+        _ request: ChanceryV1.ManifestRequest, replies: RPCWriter<ChanceryV1.ManifestPart>, context: ServerContext)
+        async throws
     }
 
     /// Signing jobs. Served by Coordinator.
@@ -655,8 +740,9 @@ extension ChanceryV1 {
       ///
       /// Repeating a call with the same idempotency key returns the first call's job.
       ///
-      /// Errors, in order: INVALID_ARGUMENT (batch size outside 1 to 10,000, unknown algorithm, malformed idempotency
-      /// key), NOT_FOUND (no such source), ALREADY_EXISTS (the idempotency key belongs to a job with other parameters),
+      /// Errors, in order: INVALID_ARGUMENT (batch size outside 1 to 10,000, unknown algorithm or form, malformed
+      /// idempotency key),
+      /// NOT_FOUND (no such source), ALREADY_EXISTS (the idempotency key belongs to a job with other parameters),
       /// FAILED_PRECONDITION (the source has no records; there is no active key of the algorithm).
       public func submit(_ request: ChanceryV1.SubmitJobRequest, options: CallOptions = CallOptions())
         async throws(RPCError) -> ChanceryV1.Job
@@ -731,6 +817,18 @@ extension ChanceryV1 {
       {
         try await channel.unary(ChanceryV1.Jobs.retry, request, options: options)
       }
+
+      /// The signed manifest of a job that has ended: all that anyone needs to check it without a server.
+      /// docs/manifest.md says what it holds. A stream that broke cannot be continued: begin again.
+      ///
+      /// Errors, in order: INVALID_ARGUMENT (malformed job id), NOT_FOUND, FAILED_PRECONDITION (the job has not ended;
+      /// this coordinator has no key for manifests), ABORTED (the job was taken up again meanwhile).
+      public func manifest<Result>(
+        _ request: ChanceryV1.ManifestRequest, options: CallOptions = CallOptions(),
+        _ body: (RPCReader<ChanceryV1.ManifestPart>) async throws -> Result
+      ) async throws -> Result {
+        try await channel.serverStreaming(ChanceryV1.Jobs.manifest, request, options: options, body)
+      }
     }
   }
 }
@@ -747,6 +845,7 @@ extension ChanceryV1.Jobs.Service {
       .unary(ChanceryV1.Jobs.resume) { try await self.resume($0, context: $1) },
       .unary(ChanceryV1.Jobs.cancel) { try await self.cancel($0, context: $1) },
       .unary(ChanceryV1.Jobs.retry) { try await self.retry($0, context: $1) },
+      .serverStreaming(ChanceryV1.Jobs.manifest) { try await self.manifest($0, replies: $1, context: $2) },
     ]
   }
 }
@@ -763,6 +862,7 @@ extension ChanceryV1.SubmitJobRequest: CMessageConvertible {
     self.batchSize = message.pointee.batch_size
     self.priority = message.pointee.priority
     self.idempotencyKey = MessageReader.string(message.pointee.idempotency_key)
+    self.form = ChanceryV1.SignatureForm(rawValue: Int32(truncatingIfNeeded: message.pointee.form.rawValue))
   }
 
   package func fill(_ pointer: UnsafeMutableRawPointer, _ writer: MessageWriter) throws(ProtobufError) {
@@ -776,6 +876,7 @@ extension ChanceryV1.SubmitJobRequest: CMessageConvertible {
     if !self.idempotencyKey.isEmpty {
       message.pointee.idempotency_key = try writer.string(self.idempotencyKey, "idempotency_key")
     }
+    message.pointee.form = Chancery__V1__SignatureForm(rawValue: .init(truncatingIfNeeded: self.form.rawValue))
   }
 }
 
@@ -798,6 +899,7 @@ extension ChanceryV1.Job: CMessageConvertible {
     self.counts = MessageReader.message(message.pointee.counts)
     self.createdAtUs = message.pointee.created_at_us
     self.endedAtUs = message.pointee.ended_at_us
+    self.form = ChanceryV1.SignatureForm(rawValue: Int32(truncatingIfNeeded: message.pointee.form.rawValue))
   }
 
   package func fill(_ pointer: UnsafeMutableRawPointer, _ writer: MessageWriter) throws(ProtobufError) {
@@ -822,6 +924,7 @@ extension ChanceryV1.Job: CMessageConvertible {
     }
     message.pointee.created_at_us = self.createdAtUs
     message.pointee.ended_at_us = self.endedAtUs
+    message.pointee.form = Chancery__V1__SignatureForm(rawValue: .init(truncatingIfNeeded: self.form.rawValue))
   }
 }
 
@@ -1025,5 +1128,39 @@ extension ChanceryV1.RetryJobResponse: CMessageConvertible {
       message.pointee.job = try writer.message(value, as: Chancery__V1__Job.self, "job")
     }
     message.pointee.batches = self.batches
+  }
+}
+
+extension ChanceryV1.ManifestRequest: CMessageConvertible {
+  package static var descriptor: MessageDescriptor {
+    MessageDescriptor(chancery__v1__manifest_request__descriptor_address())
+  }
+
+  package init(copying pointer: UnsafeRawPointer) {
+    let message = pointer.assumingMemoryBound(to: Chancery__V1__ManifestRequest.self)
+    self.jobID = MessageReader.string(message.pointee.job_id)
+  }
+
+  package func fill(_ pointer: UnsafeMutableRawPointer, _ writer: MessageWriter) throws(ProtobufError) {
+    let message = pointer.assumingMemoryBound(to: Chancery__V1__ManifestRequest.self)
+    if !self.jobID.isEmpty {
+      message.pointee.job_id = try writer.string(self.jobID, "job_id")
+    }
+  }
+}
+
+extension ChanceryV1.ManifestPart: CMessageConvertible {
+  package static var descriptor: MessageDescriptor {
+    MessageDescriptor(chancery__v1__manifest_part__descriptor_address())
+  }
+
+  package init(copying pointer: UnsafeRawPointer) {
+    let message = pointer.assumingMemoryBound(to: Chancery__V1__ManifestPart.self)
+    self.lines = MessageReader.bytes(message.pointee.lines)
+  }
+
+  package func fill(_ pointer: UnsafeMutableRawPointer, _ writer: MessageWriter) throws(ProtobufError) {
+    let message = pointer.assumingMemoryBound(to: Chancery__V1__ManifestPart.self)
+    message.pointee.lines = try writer.bytes(self.lines)
   }
 }

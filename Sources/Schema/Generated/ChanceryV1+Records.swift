@@ -354,6 +354,8 @@ extension ChanceryV1 {
     public var externalID: String = ""
     /// The payload, if asked for and still there.
     public var payload: [UInt8] = []
+    /// What was signed of the record.
+    public var form: ChanceryV1.SignatureForm = .unspecified
 
     /// The full name of the message type.
     public static let protobufName = "chancery.v1.Signature"
@@ -365,7 +367,8 @@ extension ChanceryV1 {
     public init(
       recordID: Int64 = 0, jobID: String = "", batchSeq: UInt32 = 0, keyID: Int64 = 0, keyEpoch: Int64 = 0,
       algorithm: ChanceryV1.Algorithm = .unspecified, signature: [UInt8] = [], payloadDigest: [UInt8] = [],
-      signedAtUs: Int64 = 0, externalID: String = "", payload: [UInt8] = []
+      signedAtUs: Int64 = 0, externalID: String = "", payload: [UInt8] = [],
+      form: ChanceryV1.SignatureForm = .unspecified
     ) {
       self.recordID = recordID
       self.jobID = jobID
@@ -378,6 +381,7 @@ extension ChanceryV1 {
       self.signedAtUs = signedAtUs
       self.externalID = externalID
       self.payload = payload
+      self.form = form
     }
 
     /// Decodes a message from its wire format.
@@ -472,6 +476,112 @@ extension ChanceryV1 {
 }
 
 extension ChanceryV1 {
+  /// Asks for the sources.
+  public struct ListSourcesRequest: ProtobufMessage {
+    /// The full name of the message type.
+    public static let protobufName = "chancery.v1.ListSourcesRequest"
+
+    /// A message whose fields all have their default.
+    public init() {}
+
+    /// Decodes a message from its wire format.
+    ///
+    /// - Throws: ``ProtobufError`` naming the field and the reason.
+    public init(protobuf bytes: Span<UInt8>, limits: DecodeLimits) throws(ProtobufError) {
+      self = try Self.decode(bytes, limits: limits)
+    }
+
+    /// The message in wire format.
+    ///
+    /// - Throws: ``ProtobufError`` naming the field and the reason.
+    public func protobufBytes() throws(ProtobufError) -> [UInt8] {
+      try encode()
+    }
+  }
+}
+
+extension ChanceryV1 {
+  /// The sources.
+  public struct ListSourcesResponse: ProtobufMessage {
+    /// By name.
+    public var sources: [ChanceryV1.Source] = []
+
+    /// The full name of the message type.
+    public static let protobufName = "chancery.v1.ListSourcesResponse"
+
+    /// A message whose fields all have their default.
+    public init() {}
+
+    /// A message with the given fields; the others have their default.
+    public init(sources: [ChanceryV1.Source] = []) {
+      self.sources = sources
+    }
+
+    /// Decodes a message from its wire format.
+    ///
+    /// - Throws: ``ProtobufError`` naming the field and the reason.
+    public init(protobuf bytes: Span<UInt8>, limits: DecodeLimits) throws(ProtobufError) {
+      self = try Self.decode(bytes, limits: limits)
+    }
+
+    /// The message in wire format.
+    ///
+    /// - Throws: ``ProtobufError`` naming the field and the reason.
+    public func protobufBytes() throws(ProtobufError) -> [UInt8] {
+      try encode()
+    }
+  }
+}
+
+extension ChanceryV1 {
+  /// Where records live.
+  public struct Source: ProtobufMessage {
+    /// Its unique name.
+    public var name: String = ""
+    /// The table or view, quoted as SQL needs it.
+    public var relation: String = ""
+    /// The column of the record id, quoted.
+    public var idColumn: String = ""
+    /// The column of the payload, quoted.
+    public var payloadColumn: String = ""
+    /// What its payloads are.
+    public var payloadType: ChanceryV1.PayloadType = .unspecified
+
+    /// The full name of the message type.
+    public static let protobufName = "chancery.v1.Source"
+
+    /// A message whose fields all have their default.
+    public init() {}
+
+    /// A message with the given fields; the others have their default.
+    public init(
+      name: String = "", relation: String = "", idColumn: String = "", payloadColumn: String = "",
+      payloadType: ChanceryV1.PayloadType = .unspecified
+    ) {
+      self.name = name
+      self.relation = relation
+      self.idColumn = idColumn
+      self.payloadColumn = payloadColumn
+      self.payloadType = payloadType
+    }
+
+    /// Decodes a message from its wire format.
+    ///
+    /// - Throws: ``ProtobufError`` naming the field and the reason.
+    public init(protobuf bytes: Span<UInt8>, limits: DecodeLimits) throws(ProtobufError) {
+      self = try Self.decode(bytes, limits: limits)
+    }
+
+    /// The message in wire format.
+    ///
+    /// - Throws: ``ProtobufError`` naming the field and the reason.
+    public func protobufBytes() throws(ProtobufError) -> [UInt8] {
+      try encode()
+    }
+  }
+}
+
+extension ChanceryV1 {
   /// What became of a record.
   public enum RecordState: ProtobufEnum {
     /// Never sent.
@@ -520,6 +630,46 @@ extension ChanceryV1 {
 }
 
 extension ChanceryV1 {
+  /// What payloads of a source are.
+  public enum PayloadType: ProtobufEnum {
+    /// Never sent.
+    case unspecified
+    /// Bytes, signed as they are.
+    case bytea
+    /// Text, whose UTF-8 bytes are signed.
+    case text
+    /// A number that the schema does not name; the sender may know a newer one.
+    case unrecognized(Int32)
+
+    /// The full name of the enum type.
+    public static let protobufName = "chancery.v1.PayloadType"
+
+    /// The values that the schema names.
+    public static let allCases: [Self] = [.unspecified, .bytea, .text]
+
+    /// The value with a number, ``unrecognized(_:)`` if the schema does not name it.
+    public init(rawValue: Int32) {
+      switch rawValue {
+      case 0: self = .unspecified
+      case 1: self = .bytea
+      case 2: self = .text
+      default: self = .unrecognized(rawValue)
+      }
+    }
+
+    /// The number of the value.
+    public var rawValue: Int32 {
+      switch self {
+      case .unspecified: 0
+      case .bytea: 1
+      case .text: 2
+      case .unrecognized(let number): number
+      }
+    }
+  }
+}
+
+extension ChanceryV1 {
   /// Records and their signatures. Served by Coordinator.
   ///
   /// Every method may also fail with UNAVAILABLE (the database cannot be reached: retry with backoff) and
@@ -537,12 +687,15 @@ extension ChanceryV1 {
     /// Describes method `GetStatus`.
     public static let getStatus = MethodDescriptor(
       service: serviceName, method: "GetStatus", shape: .unary, idempotency: .noSideEffects)
+    /// Describes method `ListSources`.
+    public static let listSources = MethodDescriptor(
+      service: serviceName, method: "ListSources", shape: .unary, idempotency: .noSideEffects)
     /// Describes method `Export`.
     public static let export = MethodDescriptor(
       service: serviceName, method: "Export", shape: .serverStreaming, idempotency: .noSideEffects)
 
     /// Describes all methods, in the order of the schema.
-    public static let methods: [MethodDescriptor] = [put, get, getStatus, export]
+    public static let methods: [MethodDescriptor] = [put, get, getStatus, listSources, export]
 
     /// Records and their signatures. Served by Coordinator.
     ///
@@ -570,6 +723,10 @@ extension ChanceryV1 {
       /// Errors, in order: INVALID_ARGUMENT (no name given, malformed job id), NOT_FOUND.
       func getStatus(_ request: ChanceryV1.GetRecordStatusRequest, context: ServerContext) async throws
         -> ChanceryV1.RecordStatus
+
+      /// Where records live, by name: the built-in source, and the tables and views that are signed in place.
+      func listSources(_ request: ChanceryV1.ListSourcesRequest, context: ServerContext) async throws
+        -> ChanceryV1.ListSourcesResponse
 
       /// Stored signatures in the order of record ids. A stream that broke is continued with after_record_id.
       ///
@@ -624,6 +781,13 @@ extension ChanceryV1 {
         try await channel.unary(ChanceryV1.Records.getStatus, request, options: options)
       }
 
+      /// Where records live, by name: the built-in source, and the tables and views that are signed in place.
+      public func listSources(_ request: ChanceryV1.ListSourcesRequest, options: CallOptions = CallOptions())
+        async throws(RPCError) -> ChanceryV1.ListSourcesResponse
+      {
+        try await channel.unary(ChanceryV1.Records.listSources, request, options: options)
+      }
+
       /// Stored signatures in the order of record ids. A stream that broke is continued with after_record_id.
       ///
       /// Errors, in order: INVALID_ARGUMENT (malformed job id), NOT_FOUND (no such job or source).
@@ -644,6 +808,7 @@ extension ChanceryV1.Records.Service {
       .clientStreaming(ChanceryV1.Records.put) { try await self.put($0, context: $1) },
       .unary(ChanceryV1.Records.get) { try await self.get($0, context: $1) },
       .unary(ChanceryV1.Records.getStatus) { try await self.getStatus($0, context: $1) },
+      .unary(ChanceryV1.Records.listSources) { try await self.listSources($0, context: $1) },
       .serverStreaming(ChanceryV1.Records.export) { try await self.export($0, replies: $1, context: $2) },
     ]
   }
@@ -874,6 +1039,7 @@ extension ChanceryV1.Signature: CMessageConvertible {
     self.signedAtUs = message.pointee.signed_at_us
     self.externalID = MessageReader.string(message.pointee.external_id)
     self.payload = MessageReader.bytes(message.pointee.payload)
+    self.form = ChanceryV1.SignatureForm(rawValue: Int32(truncatingIfNeeded: message.pointee.form.rawValue))
   }
 
   package func fill(_ pointer: UnsafeMutableRawPointer, _ writer: MessageWriter) throws(ProtobufError) {
@@ -893,6 +1059,7 @@ extension ChanceryV1.Signature: CMessageConvertible {
       message.pointee.external_id = try writer.string(self.externalID, "external_id")
     }
     message.pointee.payload = try writer.bytes(self.payload)
+    message.pointee.form = Chancery__V1__SignatureForm(rawValue: .init(truncatingIfNeeded: self.form.rawValue))
   }
 }
 
@@ -938,5 +1105,70 @@ extension ChanceryV1.ExportSignaturesResponse: CMessageConvertible {
       message.pointee.n_signatures = self.signatures.count
       message.pointee.signatures = try writer.messages(self.signatures, as: Chancery__V1__Signature.self, "signatures")
     }
+  }
+}
+
+extension ChanceryV1.ListSourcesRequest: CMessageConvertible {
+  package static var descriptor: MessageDescriptor {
+    MessageDescriptor(chancery__v1__list_sources_request__descriptor_address())
+  }
+
+  package init(copying pointer: UnsafeRawPointer) {
+    self.init()
+  }
+
+  package func fill(_ pointer: UnsafeMutableRawPointer, _ writer: MessageWriter) throws(ProtobufError) {}
+}
+
+extension ChanceryV1.ListSourcesResponse: CMessageConvertible {
+  package static var descriptor: MessageDescriptor {
+    MessageDescriptor(chancery__v1__list_sources_response__descriptor_address())
+  }
+
+  package init(copying pointer: UnsafeRawPointer) {
+    let message = pointer.assumingMemoryBound(to: Chancery__V1__ListSourcesResponse.self)
+    self.sources = MessageReader.messages(message.pointee.sources, count: message.pointee.n_sources)
+  }
+
+  package func fill(_ pointer: UnsafeMutableRawPointer, _ writer: MessageWriter) throws(ProtobufError) {
+    let message = pointer.assumingMemoryBound(to: Chancery__V1__ListSourcesResponse.self)
+    if !self.sources.isEmpty {
+      message.pointee.n_sources = self.sources.count
+      message.pointee.sources = try writer.messages(self.sources, as: Chancery__V1__Source.self, "sources")
+    }
+  }
+}
+
+extension ChanceryV1.Source: CMessageConvertible {
+  package static var descriptor: MessageDescriptor {
+    MessageDescriptor(chancery__v1__source__descriptor_address())
+  }
+
+  package init(copying pointer: UnsafeRawPointer) {
+    let message = pointer.assumingMemoryBound(to: Chancery__V1__Source.self)
+    self.name = MessageReader.string(message.pointee.name)
+    self.relation = MessageReader.string(message.pointee.relation)
+    self.idColumn = MessageReader.string(message.pointee.id_column)
+    self.payloadColumn = MessageReader.string(message.pointee.payload_column)
+    self.payloadType = ChanceryV1.PayloadType(
+      rawValue: Int32(truncatingIfNeeded: message.pointee.payload_type.rawValue))
+  }
+
+  package func fill(_ pointer: UnsafeMutableRawPointer, _ writer: MessageWriter) throws(ProtobufError) {
+    let message = pointer.assumingMemoryBound(to: Chancery__V1__Source.self)
+    if !self.name.isEmpty {
+      message.pointee.name = try writer.string(self.name, "name")
+    }
+    if !self.relation.isEmpty {
+      message.pointee.relation = try writer.string(self.relation, "relation")
+    }
+    if !self.idColumn.isEmpty {
+      message.pointee.id_column = try writer.string(self.idColumn, "id_column")
+    }
+    if !self.payloadColumn.isEmpty {
+      message.pointee.payload_column = try writer.string(self.payloadColumn, "payload_column")
+    }
+    message.pointee.payload_type = Chancery__V1__PayloadType(
+      rawValue: .init(truncatingIfNeeded: self.payloadType.rawValue))
   }
 }

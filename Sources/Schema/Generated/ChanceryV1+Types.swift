@@ -3,7 +3,7 @@
 public import ProtobufRuntime
 
 extension ChanceryV1 {
-  /// How a record is signed. Signatures are over the exact payload bytes.
+  /// How a record is signed.
   public enum Algorithm: ProtobufEnum {
     /// Not given: ECDSA_P256 where a default applies, else refused.
     case unspecified
@@ -48,6 +48,47 @@ extension ChanceryV1 {
       case .rsaPss2048: 3
       case .rsaPss3072: 4
       case .rsaPss4096: 5
+      case .unrecognized(let number): number
+      }
+    }
+  }
+}
+
+extension ChanceryV1 {
+  /// What is signed of a record.
+  public enum SignatureForm: ProtobufEnum {
+    /// Not given: RAW.
+    case unspecified
+    /// The payload bytes and nothing else.
+    case raw
+    /// The signing input of a JWS (RFC 7515) with an unencoded payload (RFC 7797): the protected header, a full stop,
+    /// and the payload bytes. The header is fixed for a key: docs/formats.md has its bytes.
+    case jws
+    /// A number that the schema does not name; the sender may know a newer one.
+    case unrecognized(Int32)
+
+    /// The full name of the enum type.
+    public static let protobufName = "chancery.v1.SignatureForm"
+
+    /// The values that the schema names.
+    public static let allCases: [Self] = [.unspecified, .raw, .jws]
+
+    /// The value with a number, ``unrecognized(_:)`` if the schema does not name it.
+    public init(rawValue: Int32) {
+      switch rawValue {
+      case 0: self = .unspecified
+      case 1: self = .raw
+      case 2: self = .jws
+      default: self = .unrecognized(rawValue)
+      }
+    }
+
+    /// The number of the value.
+    public var rawValue: Int32 {
+      switch self {
+      case .unspecified: 0
+      case .raw: 1
+      case .jws: 2
       case .unrecognized(let number): number
       }
     }

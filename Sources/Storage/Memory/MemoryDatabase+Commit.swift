@@ -30,7 +30,7 @@ extension MemoryState {
       signatures.append(
         StoredSignature(
           recordID: RecordID(rawValue: id), jobID: job.id, batchSeq: result.batch.seq, keyID: key.id,
-          epoch: result.epoch, algorithm: key.algorithm,
+          epoch: result.epoch, algorithm: key.algorithm, form: job.form,
           signature: Array(result.signatures[offset..<offset + size]),
           payloadDigest: Array(result.payloadDigests[digest]), signedAt: now.time))
     }
@@ -47,7 +47,7 @@ extension MemoryState {
       jobs[result.batch.jobID].map { job in
         CommitState.Batch(
           state: batch.state, attempt: batch.attempt, ids: batch.ids, count: batch.count, algorithm: job.algorithm,
-          keyID: batch.keyID, epoch: batch.epoch, leaseID: batch.leaseID, inserted: batch.inserted,
+          form: job.form, keyID: batch.keyID, epoch: batch.epoch, leaseID: batch.leaseID, inserted: batch.inserted,
           already: batch.already)
       }
     }

@@ -52,6 +52,10 @@ extension MemoryDatabase {
       var page = PayloadPage()
       for row in rows.rows(in: batch.firstID.rawValue...batch.lastID.rawValue) {
         if let after, row.id <= after.rawValue { continue }
+        if row.payload.count > Record.maximumPayloadBytes {
+          page.failures.append(.payloadTooLarge(RecordID(rawValue: row.id), bytes: row.payload.count))
+          continue
+        }
         if !page.ids.isEmpty && page.payloads.count + row.payload.count > maximumBytes { break }
         page.ids.append(row.id)
         page.sizes.append(UInt32(row.payload.count))
@@ -72,15 +76,24 @@ extension MemoryDatabase {
       for id in state.sources[index].signedIDs(after: after?.rawValue) {
         guard var signature = state.sources[index].signatures[id] else { continue }
         if let job = query.job, signature.jobID != job { continue }
-        if query.includesPayload, let row = state.sources[index].row(id) {
-          signature.payload = row.payload
+        if query.includesExternalID, let row = state.sources[index].row(id) {
           signature.externalID = row.externalID
+          if query.includesPayload { signature.payload = row.payload }
         }
         bytes += signature.pageBytes
         if !page.isEmpty && bytes > maximumBytes { break }
         page.append(signature)
       }
       return page
+    }
+  }
+
+  /// See `RecordStore`.
+  public func failures(of job: JobID, after: RecordID?, limit: Int) async throws(StorageError) -> [RecordFailure] {
+    try await look { state, _ throws(StorageError) in
+      let failures = state.jobs[job].map { $0.failures.values.map(\.failure) } ?? []
+      let rest = failures.filter { $0.recordID.rawValue > after?.rawValue ?? .min }
+      return Array(rest.sorted { $0.recordID < $1.recordID }.prefix(limit))
     }
   }
 

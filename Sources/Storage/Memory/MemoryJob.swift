@@ -8,6 +8,7 @@ package struct MemoryJob: Sendable {
   let sourceID: SourceID
   let sourceName: String
   let algorithm: SignatureAlgorithm
+  let form: SignatureForm
   package var batchSize: BatchSize
   let priority: JobPriority
   let idempotencyKey: IdempotencyKey?
@@ -28,6 +29,7 @@ package struct MemoryJob: Sendable {
     sourceID = source.source.id
     sourceName = source.source.name
     algorithm = submission.algorithm
+    form = submission.form
     batchSize = submission.batchSize
     priority = submission.priority
     idempotencyKey = submission.idempotencyKey
@@ -41,8 +43,9 @@ package struct MemoryJob: Sendable {
 
   /// Whether the submission asks for this job.
   func isMade(by submission: JobSubmission) -> Bool {
-    sourceName == submission.sourceName && algorithm == submission.algorithm && batchSize == submission.batchSize
-      && priority == submission.priority && idempotencyKey == submission.idempotencyKey
+    sourceName == submission.sourceName && algorithm == submission.algorithm && form == submission.form
+      && batchSize == submission.batchSize && priority == submission.priority
+      && idempotencyKey == submission.idempotencyKey
   }
 
   /// The places of batches that may not have ended, ascending.
@@ -89,8 +92,9 @@ package struct MemoryJob: Sendable {
 
   var snapshot: Job {
     Job(
-      id: id, sourceID: sourceID, sourceName: sourceName, algorithm: algorithm, batchSize: batchSize,
-      priority: priority, state: state, idempotencyKey: idempotencyKey, recordBound: RecordID(rawValue: recordBound),
+      id: id, sourceID: sourceID, sourceName: sourceName, algorithm: algorithm, form: form,
+      batchSize: batchSize, priority: priority, state: state, idempotencyKey: idempotencyKey,
+      recordBound: RecordID(rawValue: recordBound),
       isPlanned: isPlanned, counts: counts, createdAt: createdAt, endedAt: endedAt)
   }
 }

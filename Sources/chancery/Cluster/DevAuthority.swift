@@ -55,6 +55,16 @@ struct DevAuthority {
     return files
   }
 
+  /// Makes the key with which the cluster's coordinators sign manifests; its public half comes to lie beside it, as
+  /// `NAME.pub.pem`.
+  static func makeManifestKey(at path: String) throws {
+    let key = try makeKey()
+    defer { EVP_PKEY_free(key) }
+    let publicFile = path.replacing(".pem", with: ".pub.pem")
+    try write(to: URL(filePath: publicFile), mode: 0o644) { PEM_write_bio_PUBKEY($0, key) }
+    try write(to: URL(filePath: path), mode: 0o600) { PEM_write_bio_PrivateKey($0, key, nil, nil, 0, nil, nil) }
+  }
+
   /// Where the files of a part are.
   static func files(_ name: String, in directory: URL) -> TLSFiles {
     func path(_ file: String) -> String { directory.appending(path: file).path }

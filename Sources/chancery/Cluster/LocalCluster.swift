@@ -30,6 +30,8 @@ final class LocalCluster {
   private let postgres: PrivatePostgres
   private let redis: PrivateRedis
   private let kekFile: String
+  /// The private key that signs manifests; its public half lies beside it.
+  private let manifestKey: String
   /// The certificate with which commands call the services; nil without TLS.
   private(set) var tls: TLSFiles?
   private var services: [ClusterService] = []
@@ -46,6 +48,7 @@ final class LocalCluster {
     self.shape = shape
     directory = try shape.directory.map { try ServerDirectory(lasting: $0) } ?? ServerDirectory("c")
     kekFile = directory.url.appending(path: "kek").path
+    manifestKey = directory.url.appending(path: "manifest-key.pem").path
     // A cluster that was killed has left it: nobody is to take it for this one's.
     try? FileManager.default.removeItem(at: ClusterDescription.file(in: directory.url))
     var options = PrivatePostgres.Options()
@@ -131,13 +134,14 @@ extension LocalCluster {
         throw CommandFailure(error)
       }
     }
+    if !FileManager.default.fileExists(atPath: manifestKey) { try DevAuthority.makeManifestKey(at: manifestKey) }
     try await Databases.migrate(postgres.connectionString)
     if shape.hasTLS { try issueCertificates() }
     // Logger first: the others report to it from the start.
     try start(.logger, arguments: database(.logger))
     let reports = ["--logger", address(.logger)]
     for index in 0..<shape.coordinators {
-      try start(.coordinator, index, arguments: database(.coordinator) + reports)
+      try start(.coordinator, index, arguments: database(.coordinator) + ["--manifest-key", manifestKey] + reports)
     }
     for index in 0..<shape.keyKeepers {
       let stores = database(.keykeeper) + ["--redis-url", redis.connectionString, "--kek-file", kekFile]

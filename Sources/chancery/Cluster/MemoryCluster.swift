@@ -4,6 +4,7 @@ import DedicatedThreads
 import Domain
 import KeyKeeperService
 import LoggerService
+import Manifest
 import RPC
 import RPCMemory
 import RPCTransport
@@ -95,7 +96,12 @@ extension MemoryCluster {
   private func runCoordinator(_ onReady: @escaping @Sendable () -> Void) async -> ExitStatus {
     let configuration = configuration(.coordinator, Self.coordinatorName, onReady)
     return await ServiceProcess.run(configuration) { host in
-      let coordinator = Coordinator(store: database, clock: clock, random: random, observer: host.registry)
+      var options = CoordinatorOptions()
+      // As all else here, the key is gone with the process.
+      options.manifestSealing = ManifestSealing(
+        signer: try ManifestSigner(try PrivateKey.generate(.ecdsaP256)), wallClock: { Timestamp.now() })
+      let coordinator = Coordinator(
+        store: database, clock: clock, random: random, observer: host.registry, options: options)
       _ = network.serve(host.router(of: coordinator.services), as: Self.coordinatorName)
       try await host.serve(coordinator)
     }

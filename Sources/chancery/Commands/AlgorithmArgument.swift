@@ -7,6 +7,11 @@ extension SignatureAlgorithm: ExpressibleByArgument {
   public static var allValueStrings: [String] { allCases.map(\.name) }
 }
 
+extension SignatureForm: ExpressibleByArgument {
+  /// The names, for help and completion.
+  public static var allValueStrings: [String] { allCases.map(\.rawValue) }
+}
+
 extension ChanceryV1.Algorithm {
   /// The name that the command line uses.
   var name: String {

@@ -10,6 +10,7 @@ struct JobsCommand: AsyncParsableCommand {
     commandName: "jobs", abstract: "Submit signing jobs and follow them.",
     subcommands: [
       Submit.self, Get.self, List.self, Watch.self, Pause.self, Resume.self, Cancel.self, Retry.self,
+      WriteManifest.self,
     ])
 }
 
@@ -17,6 +18,9 @@ struct JobsCommand: AsyncParsableCommand {
 struct SubmissionOptions: ParsableArguments {
   @Option(help: "How to sign: \(SignatureAlgorithm.allValueStrings.joined(separator: ", ")).")
   var algorithm = SignatureAlgorithm.default
+
+  @Option(help: "What to sign of each record: raw, its bytes alone; jws, so that the signature is a JWS over them.")
+  var form = SignatureForm.default
 
   // Unconditional: -1 is a wrong number, not an option.
   @Option(parsing: .unconditional, help: "Records per batch, 1 to 10000; fixed for the life of the job.")
@@ -46,7 +50,7 @@ struct SubmissionOptions: ParsableArguments {
   var request: ChanceryV1.SubmitJobRequest {
     ChanceryV1.SubmitJobRequest(
       source: source, algorithm: algorithm.message, batchSize: UInt32(batchSize), priority: Int32(priority),
-      idempotencyKey: idempotencyKey ?? "")
+      idempotencyKey: idempotencyKey ?? "", form: form.message)
   }
 }
 
@@ -276,6 +280,7 @@ struct JobRow: TableRow {
   var jobID: String
   var source: String
   var algorithm: String
+  var form: String
   var batchSize: UInt32
   var state: String
   var priority: Int32
@@ -290,7 +295,7 @@ struct JobRow: TableRow {
 
   enum CodingKeys: String, CodingKey {
     case jobID = "job_id"
-    case source, algorithm
+    case source, algorithm, form
     case batchSize = "batch_size"
     case state, priority, planned, signed
     case alreadySigned = "already_signed"
@@ -305,6 +310,7 @@ struct JobRow: TableRow {
     jobID = job.jobID
     source = job.source
     algorithm = job.algorithm.name
+    form = "\(job.form)"
     batchSize = job.batchSize
     state = "\(job.state)"
     priority = job.priority

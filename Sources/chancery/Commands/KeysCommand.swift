@@ -10,7 +10,7 @@ struct KeysCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "keys", abstract: "Make, import and look after the keys of the keyring.",
     subcommands: [
-      Generate.self, Import.self, List.self, Get.self, Disable.self, Enable.self, Retire.self,
+      Generate.self, Import.self, List.self, Get.self, Export.self, Disable.self, Enable.self, Retire.self,
     ])
 }
 

@@ -9,7 +9,10 @@ extension RecordsCommand {
         As jsonl, one JSON object a line: {"external_id": "inv-1", "payload": "text"}; bytes go into "payload_base64" instead. As \
         csv, a row a record: --payload-column names the column to sign, without it the row itself is signed as it stands, \
         without its line end. As files, each file of the directory and those in it, by its path. An external id makes the \
-        command safe to repeat. Example: chancery records put invoices.csv --id-column number --payload-column body
+        command safe to repeat.
+
+        Example: chancery records put invoices.csv --id-column number --payload-column body
+                 chancery records put invoices.csv --id-column number --dry-run
         """)
 
     @Argument(help: "A file or a directory; - is standard input.") var file = "-"
@@ -32,7 +35,7 @@ extension RecordsCommand {
     func run() async throws {
       let notes = Notes()
       var input = try open(notes)
-      let progress = ProgressLine("records", isQuiet: output.output == .json)
+      let progress = ProgressLine("records", isQuiet: !output.output.isForPeople)
       var count = RecordCount()
       func next() throws -> ChanceryV1.NewRecord? {
         guard let record = try input.next() else { return nil }
@@ -89,6 +92,7 @@ private struct RecordCount: TableRow {
   }
 
   static let columns = [TableColumn("RECORDS"), TableColumn("PAYLOAD BYTES"), TableColumn("WITHOUT EXTERNAL ID")]
+  var resourceName: String { "records/\(records)" }
   var cells: [String] { [records.grouped64, payloadBytes.grouped64, withoutExternalID.grouped64] }
 }
 

@@ -6,6 +6,7 @@ import Failpoints
 import FoundationEssentials
 import KeyKeeperService
 import LoggerService
+import Manifest
 import PostgresDriver
 import PostgresStorage
 import RPC
@@ -112,6 +113,9 @@ struct CoordinatorCommand: AsyncParsableCommand {
   @Option(help: "Where to listen: HOST:PORT or unix:/PATH.") var listen = Setting.coordinator.standard!
   @Option(help: "The primary database (CHANCERY_DATABASE_URL).") var databaseURL: String?
   @Option(help: "A read replica for payloads (CHANCERY_READ_URL).") var readURL: String?
+  @Option(
+    help: "The private key that signs manifests, PEM, for its owner's eyes (CHANCERY_MANIFEST_KEY); none without it.")
+  var manifestKey: String?
   @Option(help: "Connections to each database.") var connections = 8
   @Option(help: "Failures after which a batch counts as failed.") var failureLimit = BatchBudget().failures
   @Option(help: "Lost signers after which a batch counts as failed.") var signerLossLimit = BatchBudget().signerLosses
@@ -129,6 +133,14 @@ struct CoordinatorCommand: AsyncParsableCommand {
     let readURL = Settings.value(readURL, variable: "CHANCERY_READ_URL")
     var options = CoordinatorOptions()
     options.timing = try times.timing()
+    if let file = Settings.value(manifestKey, variable: "CHANCERY_MANIFEST_KEY") {
+      do throws(SigningError) {
+        options.manifestSealing = ManifestSealing(
+          signer: try ManifestSigner(try PrivateKey.load(from: file)), wallClock: { Timestamp.now() })
+      } catch {
+        throw CommandFailure(error)
+      }
+    }
     var policy = BatchPolicy()
     policy.budget.failures = failureLimit
     policy.budget.signerLosses = signerLossLimit

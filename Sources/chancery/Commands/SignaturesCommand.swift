@@ -13,21 +13,32 @@ struct SignaturesCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Write stored signatures to a file, or one file each.",
       discussion: """
-        JSON lines hold everything that 'chancery verify' needs but the public keys. With --directory, each record becomes \
-        ID.payload and ID.sig, as openssl reads them, and signatures.csv says which key signed which. Example: chancery signatures export --job 0190a3c2-… > signed.jsonl
+        JSON lines hold everything that 'chancery verify' needs but the public keys; csv leaves payloads out; jws writes what \
+        a job of the form jws has signed as JWS with detached payloads, which 'chancery keys export --format jwks' has the keys \
+        for. With --directory, each record becomes ID.payload and ID.sig, as openssl reads them, or ID.jws; signatures.csv says \
+        which key signed which. Example: chancery signatures export --job 0190a3c2-… > signed.jsonl
         """)
 
     @Option(help: "Signatures of this job only.") var job: String?
     @Option(help: "Signatures of this source, if no job is given.") var source = Source.records
     @Option(help: "Continue after this record.") var after: Int64 = 0
+    @Option(help: "As what to write signatures: jsonl (the default), csv or jws.") var format: SignatureFormat?
     @Option(help: "Write files into this directory instead.", completion: .directory) var directory: String?
     @OptionGroup var connection: ConnectionOptions
+
+    func validate() throws {
+      guard directory == nil || format == nil else {
+        throw ValidationError("--format is for standard output; --directory has one format of its own")
+      }
+    }
 
     func run() async throws {
       let count = try await connection.with(.coordinator) { channel in
         guard let directory else {
+          let format = format ?? .jsonl
+          StandardOutput.write(format.heading)
           return try await SignatureExport.run(job: job, source: source, after: after, on: channel) { signatures in
-            for signature in signatures { StandardOutput.write(JSONText.line(SignatureLine(signature))) }
+            StandardOutput.write(try signatures.map(format.line).joined())
           }
         }
         let files = try SignatureDirectory(directory)
@@ -79,6 +90,8 @@ struct SignatureLine: Codable {
   var keyID: Int64
   var keyEpoch: Int64
   var algorithm: String
+  /// Nil for `raw`.
+  var form: String?
   var signature: Data
   var payload: Data
   var payloadSHA256: String
@@ -91,7 +104,7 @@ struct SignatureLine: Codable {
     case batch
     case keyID = "key_id"
     case keyEpoch = "key_epoch"
-    case algorithm, signature, payload
+    case algorithm, form, signature, payload
     case payloadSHA256 = "payload_sha256"
     case signedAt = "signed_at"
   }
@@ -104,10 +117,22 @@ struct SignatureLine: Codable {
     keyID = signature.keyID
     keyEpoch = signature.keyEpoch
     algorithm = signature.algorithm.name
+    form = signature.form == .raw ? nil : "\(signature.form)"
     self.signature = Data(signature.signature)
     payload = Data(signature.payload)
     payloadSHA256 = signature.payloadDigest.hexText
     signedAt = Date(microseconds: signature.signedAtUs)?.text
+  }
+
+  /// Reads a line. Throws `malformed_signature`.
+  init(parsing line: NumberedLine) throws {
+    do {
+      self = try JSONDecoder().decode(SignatureLine.self, from: Data(line.bytes))
+    } catch {
+      throw CommandFailure(
+        code: "malformed_signature", message: "line \(line.number) is not a signature as JSON",
+        hint: "write the file with 'chancery signatures export'", exitCode: .verification)
+    }
   }
 
   /// The message that the line was made from, as far as a check needs it. Throws saying what is wrong with it.
@@ -116,10 +141,16 @@ struct SignatureLine: Codable {
       throw CommandFailure(
         code: "unknown_algorithm", message: "record \(recordID): \(UnknownSignatureAlgorithm(name: algorithm))")
     }
+    guard let form = SignatureForm(rawValue: form ?? SignatureForm.raw.rawValue) else {
+      throw CommandFailure(
+        code: "unknown_form", message: "record \(recordID): form '\(form ?? "")' is not known",
+        hint:
+          "forms are \(SignatureForm.allCases.map(\.rawValue).joined(separator: ", ")); a newer version may know more")
+    }
     return ChanceryV1.Signature(
       recordID: recordID, jobID: jobID, batchSeq: batch, keyID: keyID, keyEpoch: keyEpoch,
       algorithm: algorithm.message, signature: [UInt8](signature), payloadDigest: [UInt8](hexText: payloadSHA256),
-      payload: [UInt8](payload))
+      payload: [UInt8](payload), form: form.message)
   }
 }
 

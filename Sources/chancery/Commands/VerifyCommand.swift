@@ -7,18 +7,46 @@ import Translation
 
 struct VerifyCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "verify", abstract: "Check exported signatures against public keys, without any server.",
+    commandName: "verify", abstract: "Check exported signatures, a manifest or a proof, without any server.",
     discussion: """
-      The signatures are what 'chancery signatures export' wrote; the keys are what 'chancery keys list -o json' \
-      wrote. Example: chancery verify --keys keys.json signed.jsonl
+      Signatures are what 'chancery signatures export' wrote; --keys is what 'chancery keys list -o json' wrote. --manifest \
+      is what 'chancery jobs manifest' wrote, and --proof what that wrote with --prove: both have the keys in them, and are \
+      sealed by the coordinator, whose key is given with --manifest-key. What --payloads has of payloads is checked too. Exit \
+      code 3 if anything is not as it should be.
+
+      Example: chancery verify --keys keys.json signed.jsonl
+               chancery verify --manifest job.manifest
       """)
 
   @Argument(help: "A file of signatures; - is standard input.", completion: .file()) var file = "-"
-  @Option(help: "Public keys: the output of 'keys list -o json'.", completion: .file()) var keys: String
+  @Option(help: "Public keys: the output of 'keys list -o json'.", completion: .file()) var keys: String?
+  @Option(help: "Check this manifest instead; - is standard input.", completion: .file()) var manifest: String?
+  @Option(help: "Check this proof instead.", completion: .file()) var proof: String?
+  @Option(
+    help: "The coordinator's public key, PEM or DER, for a manifest or a proof.", completion: .file())
+  var manifestKey: String?
+  @Option(
+    help: "For a manifest: exported signatures as jsonl or their directory. For a proof: a file with the payload.",
+    completion: .file())
+  var payloads: String?
   @Option(help: "How many faults to show.") var show = 10
   @OptionGroup var output: OutputOptions
 
+  func validate() throws {
+    guard [keys, manifest, proof].count(where: { $0 != nil }) == 1 else {
+      throw ValidationError("give one of --keys, --manifest and --proof")
+    }
+    guard keys == nil || (manifestKey == nil && payloads == nil) else {
+      throw ValidationError("--manifest-key and --payloads go with --manifest or --proof")
+    }
+    guard keys != nil || file == "-" else { throw ValidationError("'\(file)' is one argument too many") }
+    guard show >= 0 else { throw ValidationError("--show \(show) is negative") }
+  }
+
   func run() async throws {
+    if let manifest { return try await checkManifest(manifest) }
+    if let proof { return try checkProof(proof) }
+    guard let keys else { preconditionFailure("validate has asked for it") }
     let verification = try Verification(keys: try PublicKeyFile.read(keys))
     let lines = try LineReader(path: file)
     let progress = ProgressLine("verifying", isQuiet: !output.output.isForPeople)
@@ -43,17 +71,8 @@ struct VerifyCommand: AsyncParsableCommand {
 
   private static func nextGroup(_ lines: LineReader) throws -> [ChanceryV1.Signature]? {
     var group: [ChanceryV1.Signature] = []
-    let decoder = JSONDecoder()
     while group.count < Verification.groupSize, let line = try lines.next() {
-      do {
-        group.append(try decoder.decode(SignatureLine.self, from: Data(line.bytes)).message())
-      } catch let failure as CommandFailure {
-        throw failure
-      } catch {
-        throw CommandFailure(
-          code: "malformed_signature", message: "line \(line.number) is not a signature as JSON",
-          hint: "write the file with 'chancery signatures export'", exitCode: .verification)
-      }
+      group.append(try SignatureLine(parsing: line).message())
     }
     return group.isEmpty ? nil : group
   }

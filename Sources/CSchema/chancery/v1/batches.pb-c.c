@@ -1394,7 +1394,7 @@ const ProtobufCMessageDescriptor chancery__v1__signature_chunk__descriptor =
   (ProtobufCMessageInit) chancery__v1__signature_chunk__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor chancery__v1__batch_result__field_descriptors[6] =
+static const ProtobufCFieldDescriptor chancery__v1__batch_result__field_descriptors[7] =
 {
   {
     "batch",
@@ -1468,10 +1468,23 @@ static const ProtobufCFieldDescriptor chancery__v1__batch_result__field_descript
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "form",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Chancery__V1__BatchResult, form),
+    &chancery__v1__signature_form__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned chancery__v1__batch_result__field_indices_by_name[] = {
   0,   /* field[0] = batch */
   5,   /* field[5] = failures */
+  6,   /* field[6] = form */
   2,   /* field[2] = key_epoch */
   1,   /* field[1] = key_id */
   3,   /* field[3] = lease_id */
@@ -1480,7 +1493,7 @@ static const unsigned chancery__v1__batch_result__field_indices_by_name[] = {
 static const ProtobufCIntRange chancery__v1__batch_result__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 6 }
+  { 0, 7 }
 };
 const ProtobufCMessageDescriptor chancery__v1__batch_result__descriptor =
 {
@@ -1490,7 +1503,7 @@ const ProtobufCMessageDescriptor chancery__v1__batch_result__descriptor =
   "Chancery__V1__BatchResult",
   "chancery.v1",
   sizeof(Chancery__V1__BatchResult),
-  6,
+  7,
   chancery__v1__batch_result__field_descriptors,
   chancery__v1__batch_result__field_indices_by_name,
   1,  chancery__v1__batch_result__number_ranges,
@@ -1643,7 +1656,7 @@ const ProtobufCMessageDescriptor chancery__v1__signer_drain__descriptor =
   (ProtobufCMessageInit) chancery__v1__signer_drain__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor chancery__v1__batch_begin__field_descriptors[3] =
+static const ProtobufCFieldDescriptor chancery__v1__batch_begin__field_descriptors[4] =
 {
   {
     "batch",
@@ -1681,16 +1694,29 @@ static const ProtobufCFieldDescriptor chancery__v1__batch_begin__field_descripto
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "form",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Chancery__V1__BatchBegin, form),
+    &chancery__v1__signature_form__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned chancery__v1__batch_begin__field_indices_by_name[] = {
   1,   /* field[1] = algorithm */
   0,   /* field[0] = batch */
   2,   /* field[2] = count */
+  3,   /* field[3] = form */
 };
 static const ProtobufCIntRange chancery__v1__batch_begin__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor chancery__v1__batch_begin__descriptor =
 {
@@ -1700,7 +1726,7 @@ const ProtobufCMessageDescriptor chancery__v1__batch_begin__descriptor =
   "Chancery__V1__BatchBegin",
   "chancery.v1",
   sizeof(Chancery__V1__BatchBegin),
-  3,
+  4,
   chancery__v1__batch_begin__field_descriptors,
   chancery__v1__batch_begin__field_indices_by_name,
   1,  chancery__v1__batch_begin__number_ranges,

@@ -547,7 +547,97 @@ void   chancery__v1__retry_job_response__free_unpacked
   assert(message->base.descriptor == &chancery__v1__retry_job_response__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
-static const ProtobufCFieldDescriptor chancery__v1__submit_job_request__field_descriptors[5] =
+void   chancery__v1__manifest_request__init
+                     (Chancery__V1__ManifestRequest         *message)
+{
+  static const Chancery__V1__ManifestRequest init_value = CHANCERY__V1__MANIFEST_REQUEST__INIT;
+  *message = init_value;
+}
+size_t chancery__v1__manifest_request__get_packed_size
+                     (const Chancery__V1__ManifestRequest *message)
+{
+  assert(message->base.descriptor == &chancery__v1__manifest_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t chancery__v1__manifest_request__pack
+                     (const Chancery__V1__ManifestRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &chancery__v1__manifest_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t chancery__v1__manifest_request__pack_to_buffer
+                     (const Chancery__V1__ManifestRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &chancery__v1__manifest_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Chancery__V1__ManifestRequest *
+       chancery__v1__manifest_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Chancery__V1__ManifestRequest *)
+     protobuf_c_message_unpack (&chancery__v1__manifest_request__descriptor,
+                                allocator, len, data);
+}
+void   chancery__v1__manifest_request__free_unpacked
+                     (Chancery__V1__ManifestRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &chancery__v1__manifest_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   chancery__v1__manifest_part__init
+                     (Chancery__V1__ManifestPart         *message)
+{
+  static const Chancery__V1__ManifestPart init_value = CHANCERY__V1__MANIFEST_PART__INIT;
+  *message = init_value;
+}
+size_t chancery__v1__manifest_part__get_packed_size
+                     (const Chancery__V1__ManifestPart *message)
+{
+  assert(message->base.descriptor == &chancery__v1__manifest_part__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t chancery__v1__manifest_part__pack
+                     (const Chancery__V1__ManifestPart *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &chancery__v1__manifest_part__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t chancery__v1__manifest_part__pack_to_buffer
+                     (const Chancery__V1__ManifestPart *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &chancery__v1__manifest_part__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Chancery__V1__ManifestPart *
+       chancery__v1__manifest_part__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Chancery__V1__ManifestPart *)
+     protobuf_c_message_unpack (&chancery__v1__manifest_part__descriptor,
+                                allocator, len, data);
+}
+void   chancery__v1__manifest_part__free_unpacked
+                     (Chancery__V1__ManifestPart *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &chancery__v1__manifest_part__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+static const ProtobufCFieldDescriptor chancery__v1__submit_job_request__field_descriptors[6] =
 {
   {
     "source",
@@ -609,10 +699,23 @@ static const ProtobufCFieldDescriptor chancery__v1__submit_job_request__field_de
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "form",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Chancery__V1__SubmitJobRequest, form),
+    &chancery__v1__signature_form__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned chancery__v1__submit_job_request__field_indices_by_name[] = {
   1,   /* field[1] = algorithm */
   2,   /* field[2] = batch_size */
+  5,   /* field[5] = form */
   4,   /* field[4] = idempotency_key */
   3,   /* field[3] = priority */
   0,   /* field[0] = source */
@@ -620,7 +723,7 @@ static const unsigned chancery__v1__submit_job_request__field_indices_by_name[] 
 static const ProtobufCIntRange chancery__v1__submit_job_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 5 }
+  { 0, 6 }
 };
 const ProtobufCMessageDescriptor chancery__v1__submit_job_request__descriptor =
 {
@@ -630,14 +733,14 @@ const ProtobufCMessageDescriptor chancery__v1__submit_job_request__descriptor =
   "Chancery__V1__SubmitJobRequest",
   "chancery.v1",
   sizeof(Chancery__V1__SubmitJobRequest),
-  5,
+  6,
   chancery__v1__submit_job_request__field_descriptors,
   chancery__v1__submit_job_request__field_indices_by_name,
   1,  chancery__v1__submit_job_request__number_ranges,
   (ProtobufCMessageInit) chancery__v1__submit_job_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor chancery__v1__job__field_descriptors[12] =
+static const ProtobufCFieldDescriptor chancery__v1__job__field_descriptors[13] =
 {
   {
     "job_id",
@@ -783,6 +886,18 @@ static const ProtobufCFieldDescriptor chancery__v1__job__field_descriptors[12] =
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "form",
+    13,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Chancery__V1__Job, form),
+    &chancery__v1__signature_form__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned chancery__v1__job__field_indices_by_name[] = {
   2,   /* field[2] = algorithm */
@@ -790,6 +905,7 @@ static const unsigned chancery__v1__job__field_indices_by_name[] = {
   9,   /* field[9] = counts */
   10,   /* field[10] = created_at_us */
   11,   /* field[11] = ended_at_us */
+  12,   /* field[12] = form */
   6,   /* field[6] = idempotency_key */
   0,   /* field[0] = job_id */
   8,   /* field[8] = planned */
@@ -801,7 +917,7 @@ static const unsigned chancery__v1__job__field_indices_by_name[] = {
 static const ProtobufCIntRange chancery__v1__job__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 12 }
+  { 0, 13 }
 };
 const ProtobufCMessageDescriptor chancery__v1__job__descriptor =
 {
@@ -811,7 +927,7 @@ const ProtobufCMessageDescriptor chancery__v1__job__descriptor =
   "Chancery__V1__Job",
   "chancery.v1",
   sizeof(Chancery__V1__Job),
-  12,
+  13,
   chancery__v1__job__field_descriptors,
   chancery__v1__job__field_indices_by_name,
   1,  chancery__v1__job__number_ranges,
@@ -1341,6 +1457,82 @@ const ProtobufCMessageDescriptor chancery__v1__retry_job_response__descriptor =
   (ProtobufCMessageInit) chancery__v1__retry_job_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
+static const ProtobufCFieldDescriptor chancery__v1__manifest_request__field_descriptors[1] =
+{
+  {
+    "job_id",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Chancery__V1__ManifestRequest, job_id),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned chancery__v1__manifest_request__field_indices_by_name[] = {
+  0,   /* field[0] = job_id */
+};
+static const ProtobufCIntRange chancery__v1__manifest_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor chancery__v1__manifest_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "chancery.v1.ManifestRequest",
+  "ManifestRequest",
+  "Chancery__V1__ManifestRequest",
+  "chancery.v1",
+  sizeof(Chancery__V1__ManifestRequest),
+  1,
+  chancery__v1__manifest_request__field_descriptors,
+  chancery__v1__manifest_request__field_indices_by_name,
+  1,  chancery__v1__manifest_request__number_ranges,
+  (ProtobufCMessageInit) chancery__v1__manifest_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor chancery__v1__manifest_part__field_descriptors[1] =
+{
+  {
+    "lines",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Chancery__V1__ManifestPart, lines),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned chancery__v1__manifest_part__field_indices_by_name[] = {
+  0,   /* field[0] = lines */
+};
+static const ProtobufCIntRange chancery__v1__manifest_part__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor chancery__v1__manifest_part__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "chancery.v1.ManifestPart",
+  "ManifestPart",
+  "Chancery__V1__ManifestPart",
+  "chancery.v1",
+  sizeof(Chancery__V1__ManifestPart),
+  1,
+  chancery__v1__manifest_part__field_descriptors,
+  chancery__v1__manifest_part__field_indices_by_name,
+  1,  chancery__v1__manifest_part__number_ranges,
+  (ProtobufCMessageInit) chancery__v1__manifest_part__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
 static const ProtobufCEnumValue chancery__v1__job_state__enum_values_by_number[5] =
 {
   { "JOB_STATE_UNSPECIFIED", "CHANCERY__V1__JOB_STATE__JOB_STATE_UNSPECIFIED", 0 },
@@ -1375,7 +1567,7 @@ const ProtobufCEnumDescriptor chancery__v1__job_state__descriptor =
   chancery__v1__job_state__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCMethodDescriptor chancery__v1__jobs__method_descriptors[8] =
+static const ProtobufCMethodDescriptor chancery__v1__jobs__method_descriptors[9] =
 {
   { "Submit", &chancery__v1__submit_job_request__descriptor, &chancery__v1__job__descriptor },
   { "Get", &chancery__v1__get_job_request__descriptor, &chancery__v1__job__descriptor },
@@ -1385,11 +1577,13 @@ static const ProtobufCMethodDescriptor chancery__v1__jobs__method_descriptors[8]
   { "Resume", &chancery__v1__resume_job_request__descriptor, &chancery__v1__job__descriptor },
   { "Cancel", &chancery__v1__cancel_job_request__descriptor, &chancery__v1__job__descriptor },
   { "Retry", &chancery__v1__retry_job_request__descriptor, &chancery__v1__retry_job_response__descriptor },
+  { "Manifest", &chancery__v1__manifest_request__descriptor, &chancery__v1__manifest_part__descriptor },
 };
 const unsigned chancery__v1__jobs__method_indices_by_name[] = {
   6,        /* Cancel */
   1,        /* Get */
   2,        /* List */
+  8,        /* Manifest */
   4,        /* Pause */
   5,        /* Resume */
   7,        /* Retry */
@@ -1403,7 +1597,7 @@ const ProtobufCServiceDescriptor chancery__v1__jobs__descriptor =
   "Jobs",
   "Chancery__V1__Jobs",
   "chancery.v1",
-  8,
+  9,
   chancery__v1__jobs__method_descriptors,
   chancery__v1__jobs__method_indices_by_name
 };
@@ -1470,6 +1664,14 @@ void chancery__v1__jobs__retry(ProtobufCService *service,
 {
   assert(service->descriptor == &chancery__v1__jobs__descriptor);
   service->invoke(service, 7, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void chancery__v1__jobs__manifest(ProtobufCService *service,
+                                  const Chancery__V1__ManifestRequest *input,
+                                  Chancery__V1__ManifestPart_Closure closure,
+                                  void *closure_data)
+{
+  assert(service->descriptor == &chancery__v1__jobs__descriptor);
+  service->invoke(service, 8, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void chancery__v1__jobs__init (Chancery__V1__Jobs_Service *service,
                                Chancery__V1__Jobs_ServiceDestroy destroy)

@@ -502,6 +502,141 @@ void   chancery__v1__export_signatures_response__free_unpacked
   assert(message->base.descriptor == &chancery__v1__export_signatures_response__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   chancery__v1__list_sources_request__init
+                     (Chancery__V1__ListSourcesRequest         *message)
+{
+  static const Chancery__V1__ListSourcesRequest init_value = CHANCERY__V1__LIST_SOURCES_REQUEST__INIT;
+  *message = init_value;
+}
+size_t chancery__v1__list_sources_request__get_packed_size
+                     (const Chancery__V1__ListSourcesRequest *message)
+{
+  assert(message->base.descriptor == &chancery__v1__list_sources_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t chancery__v1__list_sources_request__pack
+                     (const Chancery__V1__ListSourcesRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &chancery__v1__list_sources_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t chancery__v1__list_sources_request__pack_to_buffer
+                     (const Chancery__V1__ListSourcesRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &chancery__v1__list_sources_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Chancery__V1__ListSourcesRequest *
+       chancery__v1__list_sources_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Chancery__V1__ListSourcesRequest *)
+     protobuf_c_message_unpack (&chancery__v1__list_sources_request__descriptor,
+                                allocator, len, data);
+}
+void   chancery__v1__list_sources_request__free_unpacked
+                     (Chancery__V1__ListSourcesRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &chancery__v1__list_sources_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   chancery__v1__list_sources_response__init
+                     (Chancery__V1__ListSourcesResponse         *message)
+{
+  static const Chancery__V1__ListSourcesResponse init_value = CHANCERY__V1__LIST_SOURCES_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t chancery__v1__list_sources_response__get_packed_size
+                     (const Chancery__V1__ListSourcesResponse *message)
+{
+  assert(message->base.descriptor == &chancery__v1__list_sources_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t chancery__v1__list_sources_response__pack
+                     (const Chancery__V1__ListSourcesResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &chancery__v1__list_sources_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t chancery__v1__list_sources_response__pack_to_buffer
+                     (const Chancery__V1__ListSourcesResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &chancery__v1__list_sources_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Chancery__V1__ListSourcesResponse *
+       chancery__v1__list_sources_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Chancery__V1__ListSourcesResponse *)
+     protobuf_c_message_unpack (&chancery__v1__list_sources_response__descriptor,
+                                allocator, len, data);
+}
+void   chancery__v1__list_sources_response__free_unpacked
+                     (Chancery__V1__ListSourcesResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &chancery__v1__list_sources_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   chancery__v1__source__init
+                     (Chancery__V1__Source         *message)
+{
+  static const Chancery__V1__Source init_value = CHANCERY__V1__SOURCE__INIT;
+  *message = init_value;
+}
+size_t chancery__v1__source__get_packed_size
+                     (const Chancery__V1__Source *message)
+{
+  assert(message->base.descriptor == &chancery__v1__source__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t chancery__v1__source__pack
+                     (const Chancery__V1__Source *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &chancery__v1__source__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t chancery__v1__source__pack_to_buffer
+                     (const Chancery__V1__Source *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &chancery__v1__source__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Chancery__V1__Source *
+       chancery__v1__source__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Chancery__V1__Source *)
+     protobuf_c_message_unpack (&chancery__v1__source__descriptor,
+                                allocator, len, data);
+}
+void   chancery__v1__source__free_unpacked
+                     (Chancery__V1__Source *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &chancery__v1__source__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 static const ProtobufCFieldDescriptor chancery__v1__put_records_request__field_descriptors[1] =
 {
   {
@@ -1014,7 +1149,7 @@ const ProtobufCMessageDescriptor chancery__v1__record_failure__descriptor =
   (ProtobufCMessageInit) chancery__v1__record_failure__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor chancery__v1__signature__field_descriptors[11] =
+static const ProtobufCFieldDescriptor chancery__v1__signature__field_descriptors[12] =
 {
   {
     "record_id",
@@ -1148,11 +1283,24 @@ static const ProtobufCFieldDescriptor chancery__v1__signature__field_descriptors
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "form",
+    12,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Chancery__V1__Signature, form),
+    &chancery__v1__signature_form__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned chancery__v1__signature__field_indices_by_name[] = {
   5,   /* field[5] = algorithm */
   2,   /* field[2] = batch_seq */
   9,   /* field[9] = external_id */
+  11,   /* field[11] = form */
   1,   /* field[1] = job_id */
   4,   /* field[4] = key_epoch */
   3,   /* field[3] = key_id */
@@ -1165,7 +1313,7 @@ static const unsigned chancery__v1__signature__field_indices_by_name[] = {
 static const ProtobufCIntRange chancery__v1__signature__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 11 }
+  { 0, 12 }
 };
 const ProtobufCMessageDescriptor chancery__v1__signature__descriptor =
 {
@@ -1175,7 +1323,7 @@ const ProtobufCMessageDescriptor chancery__v1__signature__descriptor =
   "Chancery__V1__Signature",
   "chancery.v1",
   sizeof(Chancery__V1__Signature),
-  11,
+  12,
   chancery__v1__signature__field_descriptors,
   chancery__v1__signature__field_indices_by_name,
   1,  chancery__v1__signature__number_ranges,
@@ -1297,6 +1445,152 @@ const ProtobufCMessageDescriptor chancery__v1__export_signatures_response__descr
   (ProtobufCMessageInit) chancery__v1__export_signatures_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
+#define chancery__v1__list_sources_request__field_descriptors NULL
+#define chancery__v1__list_sources_request__field_indices_by_name NULL
+#define chancery__v1__list_sources_request__number_ranges NULL
+const ProtobufCMessageDescriptor chancery__v1__list_sources_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "chancery.v1.ListSourcesRequest",
+  "ListSourcesRequest",
+  "Chancery__V1__ListSourcesRequest",
+  "chancery.v1",
+  sizeof(Chancery__V1__ListSourcesRequest),
+  0,
+  chancery__v1__list_sources_request__field_descriptors,
+  chancery__v1__list_sources_request__field_indices_by_name,
+  0,  chancery__v1__list_sources_request__number_ranges,
+  (ProtobufCMessageInit) chancery__v1__list_sources_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor chancery__v1__list_sources_response__field_descriptors[1] =
+{
+  {
+    "sources",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Chancery__V1__ListSourcesResponse, n_sources),
+    offsetof(Chancery__V1__ListSourcesResponse, sources),
+    &chancery__v1__source__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned chancery__v1__list_sources_response__field_indices_by_name[] = {
+  0,   /* field[0] = sources */
+};
+static const ProtobufCIntRange chancery__v1__list_sources_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor chancery__v1__list_sources_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "chancery.v1.ListSourcesResponse",
+  "ListSourcesResponse",
+  "Chancery__V1__ListSourcesResponse",
+  "chancery.v1",
+  sizeof(Chancery__V1__ListSourcesResponse),
+  1,
+  chancery__v1__list_sources_response__field_descriptors,
+  chancery__v1__list_sources_response__field_indices_by_name,
+  1,  chancery__v1__list_sources_response__number_ranges,
+  (ProtobufCMessageInit) chancery__v1__list_sources_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor chancery__v1__source__field_descriptors[5] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Chancery__V1__Source, name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "relation",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Chancery__V1__Source, relation),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "id_column",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Chancery__V1__Source, id_column),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "payload_column",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Chancery__V1__Source, payload_column),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "payload_type",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Chancery__V1__Source, payload_type),
+    &chancery__v1__payload_type__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned chancery__v1__source__field_indices_by_name[] = {
+  2,   /* field[2] = id_column */
+  0,   /* field[0] = name */
+  3,   /* field[3] = payload_column */
+  4,   /* field[4] = payload_type */
+  1,   /* field[1] = relation */
+};
+static const ProtobufCIntRange chancery__v1__source__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 5 }
+};
+const ProtobufCMessageDescriptor chancery__v1__source__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "chancery.v1.Source",
+  "Source",
+  "Chancery__V1__Source",
+  "chancery.v1",
+  sizeof(Chancery__V1__Source),
+  5,
+  chancery__v1__source__field_descriptors,
+  chancery__v1__source__field_indices_by_name,
+  1,  chancery__v1__source__number_ranges,
+  (ProtobufCMessageInit) chancery__v1__source__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
 static const ProtobufCEnumValue chancery__v1__record_state__enum_values_by_number[5] =
 {
   { "RECORD_STATE_UNSPECIFIED", "CHANCERY__V1__RECORD_STATE__RECORD_STATE_UNSPECIFIED", 0 },
@@ -1331,17 +1625,49 @@ const ProtobufCEnumDescriptor chancery__v1__record_state__descriptor =
   chancery__v1__record_state__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCMethodDescriptor chancery__v1__records__method_descriptors[4] =
+static const ProtobufCEnumValue chancery__v1__payload_type__enum_values_by_number[3] =
+{
+  { "PAYLOAD_TYPE_UNSPECIFIED", "CHANCERY__V1__PAYLOAD_TYPE__PAYLOAD_TYPE_UNSPECIFIED", 0 },
+  { "PAYLOAD_TYPE_BYTEA", "CHANCERY__V1__PAYLOAD_TYPE__PAYLOAD_TYPE_BYTEA", 1 },
+  { "PAYLOAD_TYPE_TEXT", "CHANCERY__V1__PAYLOAD_TYPE__PAYLOAD_TYPE_TEXT", 2 },
+};
+static const ProtobufCIntRange chancery__v1__payload_type__value_ranges[] = {
+{0, 0},{0, 3}
+};
+static const ProtobufCEnumValueIndex chancery__v1__payload_type__enum_values_by_name[3] =
+{
+  { "PAYLOAD_TYPE_BYTEA", 1 },
+  { "PAYLOAD_TYPE_TEXT", 2 },
+  { "PAYLOAD_TYPE_UNSPECIFIED", 0 },
+};
+const ProtobufCEnumDescriptor chancery__v1__payload_type__descriptor =
+{
+  PROTOBUF_C__ENUM_DESCRIPTOR_MAGIC,
+  "chancery.v1.PayloadType",
+  "PayloadType",
+  "Chancery__V1__PayloadType",
+  "chancery.v1",
+  3,
+  chancery__v1__payload_type__enum_values_by_number,
+  3,
+  chancery__v1__payload_type__enum_values_by_name,
+  1,
+  chancery__v1__payload_type__value_ranges,
+  NULL,NULL,NULL,NULL   /* reserved[1234] */
+};
+static const ProtobufCMethodDescriptor chancery__v1__records__method_descriptors[5] =
 {
   { "Put", &chancery__v1__put_records_request__descriptor, &chancery__v1__put_records_response__descriptor },
   { "Get", &chancery__v1__get_record_request__descriptor, &chancery__v1__record__descriptor },
   { "GetStatus", &chancery__v1__get_record_status_request__descriptor, &chancery__v1__record_status__descriptor },
+  { "ListSources", &chancery__v1__list_sources_request__descriptor, &chancery__v1__list_sources_response__descriptor },
   { "Export", &chancery__v1__export_signatures_request__descriptor, &chancery__v1__export_signatures_response__descriptor },
 };
 const unsigned chancery__v1__records__method_indices_by_name[] = {
-  3,        /* Export */
+  4,        /* Export */
   1,        /* Get */
   2,        /* GetStatus */
+  3,        /* ListSources */
   0         /* Put */
 };
 const ProtobufCServiceDescriptor chancery__v1__records__descriptor =
@@ -1351,7 +1677,7 @@ const ProtobufCServiceDescriptor chancery__v1__records__descriptor =
   "Records",
   "Chancery__V1__Records",
   "chancery.v1",
-  4,
+  5,
   chancery__v1__records__method_descriptors,
   chancery__v1__records__method_indices_by_name
 };
@@ -1379,13 +1705,21 @@ void chancery__v1__records__get_status(ProtobufCService *service,
   assert(service->descriptor == &chancery__v1__records__descriptor);
   service->invoke(service, 2, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
+void chancery__v1__records__list_sources(ProtobufCService *service,
+                                         const Chancery__V1__ListSourcesRequest *input,
+                                         Chancery__V1__ListSourcesResponse_Closure closure,
+                                         void *closure_data)
+{
+  assert(service->descriptor == &chancery__v1__records__descriptor);
+  service->invoke(service, 3, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
 void chancery__v1__records__export(ProtobufCService *service,
                                    const Chancery__V1__ExportSignaturesRequest *input,
                                    Chancery__V1__ExportSignaturesResponse_Closure closure,
                                    void *closure_data)
 {
   assert(service->descriptor == &chancery__v1__records__descriptor);
-  service->invoke(service, 3, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 4, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void chancery__v1__records__init (Chancery__V1__Records_Service *service,
                                   Chancery__V1__Records_ServiceDestroy destroy)

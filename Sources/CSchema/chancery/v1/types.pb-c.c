@@ -43,3 +43,33 @@ const ProtobufCEnumDescriptor chancery__v1__algorithm__descriptor =
   chancery__v1__algorithm__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
+static const ProtobufCEnumValue chancery__v1__signature_form__enum_values_by_number[3] =
+{
+  { "SIGNATURE_FORM_UNSPECIFIED", "CHANCERY__V1__SIGNATURE_FORM__SIGNATURE_FORM_UNSPECIFIED", 0 },
+  { "SIGNATURE_FORM_RAW", "CHANCERY__V1__SIGNATURE_FORM__SIGNATURE_FORM_RAW", 1 },
+  { "SIGNATURE_FORM_JWS", "CHANCERY__V1__SIGNATURE_FORM__SIGNATURE_FORM_JWS", 2 },
+};
+static const ProtobufCIntRange chancery__v1__signature_form__value_ranges[] = {
+{0, 0},{0, 3}
+};
+static const ProtobufCEnumValueIndex chancery__v1__signature_form__enum_values_by_name[3] =
+{
+  { "SIGNATURE_FORM_JWS", 2 },
+  { "SIGNATURE_FORM_RAW", 1 },
+  { "SIGNATURE_FORM_UNSPECIFIED", 0 },
+};
+const ProtobufCEnumDescriptor chancery__v1__signature_form__descriptor =
+{
+  PROTOBUF_C__ENUM_DESCRIPTOR_MAGIC,
+  "chancery.v1.SignatureForm",
+  "SignatureForm",
+  "Chancery__V1__SignatureForm",
+  "chancery.v1",
+  3,
+  chancery__v1__signature_form__enum_values_by_number,
+  3,
+  chancery__v1__signature_form__enum_values_by_name,
+  1,
+  chancery__v1__signature_form__value_ranges,
+  NULL,NULL,NULL,NULL   /* reserved[1234] */
+};

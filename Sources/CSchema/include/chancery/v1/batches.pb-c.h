@@ -85,7 +85,7 @@ typedef enum _Chancery__V1__RefusalReason {
    */
   CHANCERY__V1__REFUSAL_REASON__REFUSAL_REASON_KEY_DISABLED = 3,
   /*
-   * The key is of another algorithm than the job.
+   * The key is of another algorithm than the job, or the signatures are of another form.
    */
   CHANCERY__V1__REFUSAL_REASON__REFUSAL_REASON_WRONG_ALGORITHM = 4,
   /*
@@ -378,10 +378,14 @@ struct  Chancery__V1__BatchResult
    */
   size_t n_failures;
   Chancery__V1__FailedRecord **failures;
+  /*
+   * What was signed of each record; unspecified is RAW.
+   */
+  Chancery__V1__SignatureForm form;
 };
 #define CHANCERY__V1__BATCH_RESULT__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&chancery__v1__batch_result__descriptor) \
-    , NULL, 0, 0, {0,NULL}, 0, 0,NULL }
+    , NULL, 0, 0, {0,NULL}, 0, 0,NULL, CHANCERY__V1__SIGNATURE_FORM__SIGNATURE_FORM_UNSPECIFIED }
 
 
 /*
@@ -462,10 +466,14 @@ struct  Chancery__V1__BatchBegin
    * Records in it.
    */
   uint32_t count;
+  /*
+   * What to sign of each record; unspecified is RAW.
+   */
+  Chancery__V1__SignatureForm form;
 };
 #define CHANCERY__V1__BATCH_BEGIN__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&chancery__v1__batch_begin__descriptor) \
-    , NULL, CHANCERY__V1__ALGORITHM__ALGORITHM_UNSPECIFIED, 0 }
+    , NULL, CHANCERY__V1__ALGORITHM__ALGORITHM_UNSPECIFIED, 0, CHANCERY__V1__SIGNATURE_FORM__SIGNATURE_FORM_UNSPECIFIED }
 
 
 /*

@@ -28,6 +28,8 @@ typedef struct Chancery__V1__ResumeJobRequest Chancery__V1__ResumeJobRequest;
 typedef struct Chancery__V1__CancelJobRequest Chancery__V1__CancelJobRequest;
 typedef struct Chancery__V1__RetryJobRequest Chancery__V1__RetryJobRequest;
 typedef struct Chancery__V1__RetryJobResponse Chancery__V1__RetryJobResponse;
+typedef struct Chancery__V1__ManifestRequest Chancery__V1__ManifestRequest;
+typedef struct Chancery__V1__ManifestPart Chancery__V1__ManifestPart;
 
 
 /* --- enums --- */
@@ -88,10 +90,14 @@ struct  Chancery__V1__SubmitJobRequest
    * creates a job.
    */
   char *idempotency_key;
+  /*
+   * Unspecified is RAW. Immutable once the job exists.
+   */
+  Chancery__V1__SignatureForm form;
 };
 #define CHANCERY__V1__SUBMIT_JOB_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&chancery__v1__submit_job_request__descriptor) \
-    , (char *)protobuf_c_empty_string, CHANCERY__V1__ALGORITHM__ALGORITHM_UNSPECIFIED, 0, 0, (char *)protobuf_c_empty_string }
+    , (char *)protobuf_c_empty_string, CHANCERY__V1__ALGORITHM__ALGORITHM_UNSPECIFIED, 0, 0, (char *)protobuf_c_empty_string, CHANCERY__V1__SIGNATURE_FORM__SIGNATURE_FORM_UNSPECIFIED }
 
 
 /*
@@ -148,10 +154,14 @@ struct  Chancery__V1__Job
    * Microseconds since the Unix epoch; 0 while the job has not ended.
    */
   int64_t ended_at_us;
+  /*
+   * What is signed of each record.
+   */
+  Chancery__V1__SignatureForm form;
 };
 #define CHANCERY__V1__JOB__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&chancery__v1__job__descriptor) \
-    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, CHANCERY__V1__ALGORITHM__ALGORITHM_UNSPECIFIED, 0, CHANCERY__V1__JOB_STATE__JOB_STATE_UNSPECIFIED, 0, (char *)protobuf_c_empty_string, 0, 0, NULL, 0, 0 }
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, CHANCERY__V1__ALGORITHM__ALGORITHM_UNSPECIFIED, 0, CHANCERY__V1__JOB_STATE__JOB_STATE_UNSPECIFIED, 0, (char *)protobuf_c_empty_string, 0, 0, NULL, 0, 0, CHANCERY__V1__SIGNATURE_FORM__SIGNATURE_FORM_UNSPECIFIED }
 
 
 /*
@@ -357,6 +367,38 @@ struct  Chancery__V1__RetryJobResponse
 #define CHANCERY__V1__RETRY_JOB_RESPONSE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&chancery__v1__retry_job_response__descriptor) \
     , NULL, 0 }
+
+
+/*
+ * Whose manifest to write.
+ */
+struct  Chancery__V1__ManifestRequest
+{
+  ProtobufCMessage base;
+  /*
+   * A UUID in text form.
+   */
+  char *job_id;
+};
+#define CHANCERY__V1__MANIFEST_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&chancery__v1__manifest_request__descriptor) \
+    , (char *)protobuf_c_empty_string }
+
+
+/*
+ * A part of a manifest.
+ */
+struct  Chancery__V1__ManifestPart
+{
+  ProtobufCMessage base;
+  /*
+   * Some whole lines of the file, each with its line end; about 1 MiB at most.
+   */
+  ProtobufCBinaryData lines;
+};
+#define CHANCERY__V1__MANIFEST_PART__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&chancery__v1__manifest_part__descriptor) \
+    , {0,NULL} }
 
 
 /* Chancery__V1__SubmitJobRequest methods */
@@ -587,6 +629,44 @@ Chancery__V1__RetryJobResponse *
 void   chancery__v1__retry_job_response__free_unpacked
                      (Chancery__V1__RetryJobResponse *message,
                       ProtobufCAllocator *allocator);
+/* Chancery__V1__ManifestRequest methods */
+void   chancery__v1__manifest_request__init
+                     (Chancery__V1__ManifestRequest         *message);
+size_t chancery__v1__manifest_request__get_packed_size
+                     (const Chancery__V1__ManifestRequest   *message);
+size_t chancery__v1__manifest_request__pack
+                     (const Chancery__V1__ManifestRequest   *message,
+                      uint8_t             *out);
+size_t chancery__v1__manifest_request__pack_to_buffer
+                     (const Chancery__V1__ManifestRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Chancery__V1__ManifestRequest *
+       chancery__v1__manifest_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   chancery__v1__manifest_request__free_unpacked
+                     (Chancery__V1__ManifestRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Chancery__V1__ManifestPart methods */
+void   chancery__v1__manifest_part__init
+                     (Chancery__V1__ManifestPart         *message);
+size_t chancery__v1__manifest_part__get_packed_size
+                     (const Chancery__V1__ManifestPart   *message);
+size_t chancery__v1__manifest_part__pack
+                     (const Chancery__V1__ManifestPart   *message,
+                      uint8_t             *out);
+size_t chancery__v1__manifest_part__pack_to_buffer
+                     (const Chancery__V1__ManifestPart   *message,
+                      ProtobufCBuffer     *buffer);
+Chancery__V1__ManifestPart *
+       chancery__v1__manifest_part__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   chancery__v1__manifest_part__free_unpacked
+                     (Chancery__V1__ManifestPart *message,
+                      ProtobufCAllocator *allocator);
 /* --- per-message closures --- */
 
 typedef void (*Chancery__V1__SubmitJobRequest_Closure)
@@ -624,6 +704,12 @@ typedef void (*Chancery__V1__RetryJobRequest_Closure)
                   void *closure_data);
 typedef void (*Chancery__V1__RetryJobResponse_Closure)
                  (const Chancery__V1__RetryJobResponse *message,
+                  void *closure_data);
+typedef void (*Chancery__V1__ManifestRequest_Closure)
+                 (const Chancery__V1__ManifestRequest *message,
+                  void *closure_data);
+typedef void (*Chancery__V1__ManifestPart_Closure)
+                 (const Chancery__V1__ManifestPart *message,
                   void *closure_data);
 
 /* --- services --- */
@@ -664,6 +750,10 @@ struct Chancery__V1__Jobs_Service
                 const Chancery__V1__RetryJobRequest *input,
                 Chancery__V1__RetryJobResponse_Closure closure,
                 void *closure_data);
+  void (*manifest)(Chancery__V1__Jobs_Service *service,
+                   const Chancery__V1__ManifestRequest *input,
+                   Chancery__V1__ManifestPart_Closure closure,
+                   void *closure_data);
 };
 typedef void (*Chancery__V1__Jobs_ServiceDestroy)(Chancery__V1__Jobs_Service *);
 void chancery__v1__jobs__init (Chancery__V1__Jobs_Service *service,
@@ -679,7 +769,8 @@ void chancery__v1__jobs__init (Chancery__V1__Jobs_Service *service,
       function_prefix__ ## pause,\
       function_prefix__ ## resume,\
       function_prefix__ ## cancel,\
-      function_prefix__ ## retry  }
+      function_prefix__ ## retry,\
+      function_prefix__ ## manifest  }
 void chancery__v1__jobs__submit(ProtobufCService *service,
                                 const Chancery__V1__SubmitJobRequest *input,
                                 Chancery__V1__Job_Closure closure,
@@ -712,6 +803,10 @@ void chancery__v1__jobs__retry(ProtobufCService *service,
                                const Chancery__V1__RetryJobRequest *input,
                                Chancery__V1__RetryJobResponse_Closure closure,
                                void *closure_data);
+void chancery__v1__jobs__manifest(ProtobufCService *service,
+                                  const Chancery__V1__ManifestRequest *input,
+                                  Chancery__V1__ManifestPart_Closure closure,
+                                  void *closure_data);
 
 /* --- descriptors --- */
 
@@ -728,6 +823,8 @@ extern const ProtobufCMessageDescriptor chancery__v1__resume_job_request__descri
 extern const ProtobufCMessageDescriptor chancery__v1__cancel_job_request__descriptor;
 extern const ProtobufCMessageDescriptor chancery__v1__retry_job_request__descriptor;
 extern const ProtobufCMessageDescriptor chancery__v1__retry_job_response__descriptor;
+extern const ProtobufCMessageDescriptor chancery__v1__manifest_request__descriptor;
+extern const ProtobufCMessageDescriptor chancery__v1__manifest_part__descriptor;
 extern const ProtobufCServiceDescriptor chancery__v1__jobs__descriptor;
 
 PROTOBUF_C__END_DECLS

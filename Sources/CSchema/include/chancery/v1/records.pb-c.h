@@ -27,6 +27,9 @@ typedef struct Chancery__V1__RecordFailure Chancery__V1__RecordFailure;
 typedef struct Chancery__V1__Signature Chancery__V1__Signature;
 typedef struct Chancery__V1__ExportSignaturesRequest Chancery__V1__ExportSignaturesRequest;
 typedef struct Chancery__V1__ExportSignaturesResponse Chancery__V1__ExportSignaturesResponse;
+typedef struct Chancery__V1__ListSourcesRequest Chancery__V1__ListSourcesRequest;
+typedef struct Chancery__V1__ListSourcesResponse Chancery__V1__ListSourcesResponse;
+typedef struct Chancery__V1__Source Chancery__V1__Source;
 
 
 /* --- enums --- */
@@ -57,6 +60,24 @@ typedef enum _Chancery__V1__RecordState {
   CHANCERY__V1__RECORD_STATE__RECORD_STATE_FAILED = 4
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(CHANCERY__V1__RECORD_STATE)
 } Chancery__V1__RecordState;
+/*
+ * What payloads of a source are.
+ */
+typedef enum _Chancery__V1__PayloadType {
+  /*
+   * Never sent.
+   */
+  CHANCERY__V1__PAYLOAD_TYPE__PAYLOAD_TYPE_UNSPECIFIED = 0,
+  /*
+   * Bytes, signed as they are.
+   */
+  CHANCERY__V1__PAYLOAD_TYPE__PAYLOAD_TYPE_BYTEA = 1,
+  /*
+   * Text, whose UTF-8 bytes are signed.
+   */
+  CHANCERY__V1__PAYLOAD_TYPE__PAYLOAD_TYPE_TEXT = 2
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(CHANCERY__V1__PAYLOAD_TYPE)
+} Chancery__V1__PayloadType;
 
 /* --- messages --- */
 
@@ -323,10 +344,14 @@ struct  Chancery__V1__Signature
    * The payload, if asked for and still there.
    */
   ProtobufCBinaryData payload;
+  /*
+   * What was signed of the record.
+   */
+  Chancery__V1__SignatureForm form;
 };
 #define CHANCERY__V1__SIGNATURE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&chancery__v1__signature__descriptor) \
-    , 0, (char *)protobuf_c_empty_string, 0, 0, 0, CHANCERY__V1__ALGORITHM__ALGORITHM_UNSPECIFIED, {0,NULL}, {0,NULL}, 0, (char *)protobuf_c_empty_string, {0,NULL} }
+    , 0, (char *)protobuf_c_empty_string, 0, 0, 0, CHANCERY__V1__ALGORITHM__ALGORITHM_UNSPECIFIED, {0,NULL}, {0,NULL}, 0, (char *)protobuf_c_empty_string, {0,NULL}, CHANCERY__V1__SIGNATURE_FORM__SIGNATURE_FORM_UNSPECIFIED }
 
 
 /*
@@ -372,6 +397,67 @@ struct  Chancery__V1__ExportSignaturesResponse
 #define CHANCERY__V1__EXPORT_SIGNATURES_RESPONSE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&chancery__v1__export_signatures_response__descriptor) \
     , 0,NULL }
+
+
+/*
+ * Asks for the sources.
+ */
+struct  Chancery__V1__ListSourcesRequest
+{
+  ProtobufCMessage base;
+};
+#define CHANCERY__V1__LIST_SOURCES_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&chancery__v1__list_sources_request__descriptor) \
+     }
+
+
+/*
+ * The sources.
+ */
+struct  Chancery__V1__ListSourcesResponse
+{
+  ProtobufCMessage base;
+  /*
+   * By name.
+   */
+  size_t n_sources;
+  Chancery__V1__Source **sources;
+};
+#define CHANCERY__V1__LIST_SOURCES_RESPONSE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&chancery__v1__list_sources_response__descriptor) \
+    , 0,NULL }
+
+
+/*
+ * Where records live.
+ */
+struct  Chancery__V1__Source
+{
+  ProtobufCMessage base;
+  /*
+   * Its unique name.
+   */
+  char *name;
+  /*
+   * The table or view, quoted as SQL needs it.
+   */
+  char *relation;
+  /*
+   * The column of the record id, quoted.
+   */
+  char *id_column;
+  /*
+   * The column of the payload, quoted.
+   */
+  char *payload_column;
+  /*
+   * What its payloads are.
+   */
+  Chancery__V1__PayloadType payload_type;
+};
+#define CHANCERY__V1__SOURCE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&chancery__v1__source__descriptor) \
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, CHANCERY__V1__PAYLOAD_TYPE__PAYLOAD_TYPE_UNSPECIFIED }
 
 
 /* Chancery__V1__PutRecordsRequest methods */
@@ -583,6 +669,63 @@ Chancery__V1__ExportSignaturesResponse *
 void   chancery__v1__export_signatures_response__free_unpacked
                      (Chancery__V1__ExportSignaturesResponse *message,
                       ProtobufCAllocator *allocator);
+/* Chancery__V1__ListSourcesRequest methods */
+void   chancery__v1__list_sources_request__init
+                     (Chancery__V1__ListSourcesRequest         *message);
+size_t chancery__v1__list_sources_request__get_packed_size
+                     (const Chancery__V1__ListSourcesRequest   *message);
+size_t chancery__v1__list_sources_request__pack
+                     (const Chancery__V1__ListSourcesRequest   *message,
+                      uint8_t             *out);
+size_t chancery__v1__list_sources_request__pack_to_buffer
+                     (const Chancery__V1__ListSourcesRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Chancery__V1__ListSourcesRequest *
+       chancery__v1__list_sources_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   chancery__v1__list_sources_request__free_unpacked
+                     (Chancery__V1__ListSourcesRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Chancery__V1__ListSourcesResponse methods */
+void   chancery__v1__list_sources_response__init
+                     (Chancery__V1__ListSourcesResponse         *message);
+size_t chancery__v1__list_sources_response__get_packed_size
+                     (const Chancery__V1__ListSourcesResponse   *message);
+size_t chancery__v1__list_sources_response__pack
+                     (const Chancery__V1__ListSourcesResponse   *message,
+                      uint8_t             *out);
+size_t chancery__v1__list_sources_response__pack_to_buffer
+                     (const Chancery__V1__ListSourcesResponse   *message,
+                      ProtobufCBuffer     *buffer);
+Chancery__V1__ListSourcesResponse *
+       chancery__v1__list_sources_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   chancery__v1__list_sources_response__free_unpacked
+                     (Chancery__V1__ListSourcesResponse *message,
+                      ProtobufCAllocator *allocator);
+/* Chancery__V1__Source methods */
+void   chancery__v1__source__init
+                     (Chancery__V1__Source         *message);
+size_t chancery__v1__source__get_packed_size
+                     (const Chancery__V1__Source   *message);
+size_t chancery__v1__source__pack
+                     (const Chancery__V1__Source   *message,
+                      uint8_t             *out);
+size_t chancery__v1__source__pack_to_buffer
+                     (const Chancery__V1__Source   *message,
+                      ProtobufCBuffer     *buffer);
+Chancery__V1__Source *
+       chancery__v1__source__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   chancery__v1__source__free_unpacked
+                     (Chancery__V1__Source *message,
+                      ProtobufCAllocator *allocator);
 /* --- per-message closures --- */
 
 typedef void (*Chancery__V1__PutRecordsRequest_Closure)
@@ -618,6 +761,15 @@ typedef void (*Chancery__V1__ExportSignaturesRequest_Closure)
 typedef void (*Chancery__V1__ExportSignaturesResponse_Closure)
                  (const Chancery__V1__ExportSignaturesResponse *message,
                   void *closure_data);
+typedef void (*Chancery__V1__ListSourcesRequest_Closure)
+                 (const Chancery__V1__ListSourcesRequest *message,
+                  void *closure_data);
+typedef void (*Chancery__V1__ListSourcesResponse_Closure)
+                 (const Chancery__V1__ListSourcesResponse *message,
+                  void *closure_data);
+typedef void (*Chancery__V1__Source_Closure)
+                 (const Chancery__V1__Source *message,
+                  void *closure_data);
 
 /* --- services --- */
 
@@ -637,6 +789,10 @@ struct Chancery__V1__Records_Service
                      const Chancery__V1__GetRecordStatusRequest *input,
                      Chancery__V1__RecordStatus_Closure closure,
                      void *closure_data);
+  void (*list_sources)(Chancery__V1__Records_Service *service,
+                       const Chancery__V1__ListSourcesRequest *input,
+                       Chancery__V1__ListSourcesResponse_Closure closure,
+                       void *closure_data);
   void (*export)(Chancery__V1__Records_Service *service,
                  const Chancery__V1__ExportSignaturesRequest *input,
                  Chancery__V1__ExportSignaturesResponse_Closure closure,
@@ -652,6 +808,7 @@ void chancery__v1__records__init (Chancery__V1__Records_Service *service,
       function_prefix__ ## put,\
       function_prefix__ ## get,\
       function_prefix__ ## get_status,\
+      function_prefix__ ## list_sources,\
       function_prefix__ ## export  }
 void chancery__v1__records__put(ProtobufCService *service,
                                 const Chancery__V1__PutRecordsRequest *input,
@@ -665,6 +822,10 @@ void chancery__v1__records__get_status(ProtobufCService *service,
                                        const Chancery__V1__GetRecordStatusRequest *input,
                                        Chancery__V1__RecordStatus_Closure closure,
                                        void *closure_data);
+void chancery__v1__records__list_sources(ProtobufCService *service,
+                                         const Chancery__V1__ListSourcesRequest *input,
+                                         Chancery__V1__ListSourcesResponse_Closure closure,
+                                         void *closure_data);
 void chancery__v1__records__export(ProtobufCService *service,
                                    const Chancery__V1__ExportSignaturesRequest *input,
                                    Chancery__V1__ExportSignaturesResponse_Closure closure,
@@ -673,6 +834,7 @@ void chancery__v1__records__export(ProtobufCService *service,
 /* --- descriptors --- */
 
 extern const ProtobufCEnumDescriptor    chancery__v1__record_state__descriptor;
+extern const ProtobufCEnumDescriptor    chancery__v1__payload_type__descriptor;
 extern const ProtobufCMessageDescriptor chancery__v1__put_records_request__descriptor;
 extern const ProtobufCMessageDescriptor chancery__v1__new_record__descriptor;
 extern const ProtobufCMessageDescriptor chancery__v1__put_records_response__descriptor;
@@ -684,6 +846,9 @@ extern const ProtobufCMessageDescriptor chancery__v1__record_failure__descriptor
 extern const ProtobufCMessageDescriptor chancery__v1__signature__descriptor;
 extern const ProtobufCMessageDescriptor chancery__v1__export_signatures_request__descriptor;
 extern const ProtobufCMessageDescriptor chancery__v1__export_signatures_response__descriptor;
+extern const ProtobufCMessageDescriptor chancery__v1__list_sources_request__descriptor;
+extern const ProtobufCMessageDescriptor chancery__v1__list_sources_response__descriptor;
+extern const ProtobufCMessageDescriptor chancery__v1__source__descriptor;
 extern const ProtobufCServiceDescriptor chancery__v1__records__descriptor;
 
 PROTOBUF_C__END_DECLS

@@ -20,7 +20,7 @@ PROTOBUF_C__BEGIN_DECLS
 /* --- enums --- */
 
 /*
- * How a record is signed. Signatures are over the exact payload bytes.
+ * How a record is signed.
  */
 typedef enum _Chancery__V1__Algorithm {
   /*
@@ -49,6 +49,25 @@ typedef enum _Chancery__V1__Algorithm {
   CHANCERY__V1__ALGORITHM__ALGORITHM_RSA_PSS_4096 = 5
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(CHANCERY__V1__ALGORITHM)
 } Chancery__V1__Algorithm;
+/*
+ * What is signed of a record.
+ */
+typedef enum _Chancery__V1__SignatureForm {
+  /*
+   * Not given: RAW.
+   */
+  CHANCERY__V1__SIGNATURE_FORM__SIGNATURE_FORM_UNSPECIFIED = 0,
+  /*
+   * The payload bytes and nothing else.
+   */
+  CHANCERY__V1__SIGNATURE_FORM__SIGNATURE_FORM_RAW = 1,
+  /*
+   * The signing input of a JWS (RFC 7515) with an unencoded payload (RFC 7797): the protected header, a full stop, and the
+   * payload bytes. The header is fixed for a key: docs/formats.md has its bytes.
+   */
+  CHANCERY__V1__SIGNATURE_FORM__SIGNATURE_FORM_JWS = 2
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(CHANCERY__V1__SIGNATURE_FORM)
+} Chancery__V1__SignatureForm;
 
 /* --- messages --- */
 
@@ -61,6 +80,7 @@ typedef enum _Chancery__V1__Algorithm {
 /* --- descriptors --- */
 
 extern const ProtobufCEnumDescriptor    chancery__v1__algorithm__descriptor;
+extern const ProtobufCEnumDescriptor    chancery__v1__signature_form__descriptor;
 
 PROTOBUF_C__END_DECLS
 
