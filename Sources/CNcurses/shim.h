@@ -18,7 +18,8 @@ static inline attr_t chancery_curses_underline(void) { return A_UNDERLINE; }
 // Sets how what follows looks; pair 0 has the terminal's own colours.
 static inline void chancery_curses_set(attr_t attributes, short pair) { attr_set(attributes, pair, NULL); }
 
-// The C library's streams and ncurses' window are global variables, which Swift does not touch. All of these are for one thread.
+// The C library's streams and ncurses' window are global variables, which Swift does not touch. All of these are for
+// one thread.
 
 // Begins to use the terminal that is standard input and output; NULL if that cannot be.
 static inline SCREEN *chancery_curses_open(void) {

@@ -5,8 +5,8 @@ internal import Glibc
 
 /// The terminal, as a screen that frames are painted on and keys come from. It belongs to the thread that opened it.
 ///
-/// While it is open, nothing else may write to the terminal: standard error is held back until it closes. However the process ends
-/// but by SIGKILL, the terminal is left as it was.
+/// While it is open, nothing else may write to the terminal: standard error is held back until it closes. However the
+/// process ends but by SIGKILL, the terminal is left as it was.
 public final class Screen {
   /// Why there can be no screen.
   public struct Unavailable: Error, CustomStringConvertible {

@@ -3,8 +3,8 @@ import Testing
 
 @testable import Dashboard
 
-// Proves what the dashboard shows, to the cell: each page at three sizes, with and without UTF-8, of clusters that are empty, busy,
-// large, silent and gone, against frames that stand beside this file. UPDATE_FRAMES=1 writes them anew.
+// Proves what the dashboard shows, to the cell: each page at three sizes, with and without UTF-8, of clusters that are
+// empty, busy, large, silent and gone, against frames that stand beside this file. UPDATE_FRAMES=1 writes them anew.
 @Suite("Frames are what was agreed on")
 struct FrameTests {
   static let sizes = [(80, 24), (120, 40), (50, 12)]

@@ -2,7 +2,8 @@ import Testing
 
 @testable import Dashboard
 
-// Proves what the dashboard makes of what it is told: rates that no restart bends, percentiles, time left, failures, and names.
+// Proves what the dashboard makes of what it is told: rates that no restart bends, percentiles, time left, failures,
+// and names.
 @Suite("The model tells rates, times and failures")
 struct ModelTests {
   private let start = ContinuousClock.now

@@ -1,7 +1,7 @@
 @testable import Dashboard
 
-/// A cluster as its feeds tell of it: a job in the middle, signers that work and one that fell silent, and names that try to get
-/// at the terminal.
+/// A cluster as its feeds tell of it: a job in the middle, signers that work and one that fell silent, and names that
+/// try to get at the terminal.
 struct SampleCluster {
   var start: ContinuousClock.Instant
   var signers = 2

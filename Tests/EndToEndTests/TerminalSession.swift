@@ -90,9 +90,15 @@ final class TerminalSession: Sendable {
     return text.hasSuffix("\n") ? text : nil
   }
 
-  func signal(_ number: Int32) throws {
-    let pid = try #require(file("pid").flatMap { Int32($0.trimmingCharacters(in: .whitespacesAndNewlines)) })
-    kill(pid, number)
+  private func pid() throws -> Int32 {
+    try #require(file("pid").flatMap { Int32($0.trimmingCharacters(in: .whitespacesAndNewlines)) })
+  }
+
+  func signal(_ number: Int32) throws { kill(try pid(), number) }
+
+  /// Whether the program is stopped, as by Ctrl-Z.
+  func isStopped() throws -> Bool {
+    try String(contentsOfFile: "/proc/\(pid())/status", encoding: .utf8).contains("State:\tT")
   }
 
   /// Waits until the program has ended: its status, and the terminal must be as it was.

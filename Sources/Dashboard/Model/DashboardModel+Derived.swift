@@ -79,7 +79,8 @@ extension DashboardModel {
     }
   }
 
-  /// How long a job will take yet: from the faster and the slower of its rates over 10 s and over a minute; nil if that cannot be told.
+  /// How long a job will take yet: from the faster and the slower of its rates over 10 s and over a minute; nil if that
+  /// cannot be told.
   func remaining(_ job: JobReading) -> ClosedRange<Double>? {
     guard job.state == "running", job.isPlanned, let history = jobHistories[job.id] else { return nil }
     let rates = [Duration.seconds(10), .seconds(60)].compactMap { history.rate(over: $0) }.filter { $0 > 0 }
@@ -163,8 +164,8 @@ struct FailureSummary: Sendable, Hashable {
 }
 
 extension DashboardModel {
-  /// What went wrong, by cause, what happened lately first. A counter tells of failures if its name says so, or if its label `code`
-  /// is not OK.
+  /// What went wrong, by cause, what happened lately first. A counter tells of failures if its name says so, or if its
+  /// label `code` is not OK.
   var failures: [FailureSummary] {
     var sums: [String: FailureSummary] = [:]
     for service in services {

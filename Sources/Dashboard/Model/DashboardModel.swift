@@ -1,7 +1,7 @@
 /// What the dashboard knows: the newest that each feed has said, and what it has seen of the last minute.
 ///
-/// A value without a clock: each thing that is taken in comes with its time. All of it is bounded: by what the feeds send, which
-/// Logger and the callers bound, and by the limits below.
+/// A value without a clock: each thing that is taken in comes with its time. All of it is bounded: by what the feeds
+/// send, which Logger and the callers bound, and by the limits below.
 public struct DashboardModel: Sendable {
   /// Where what is shown comes from.
   public enum Feed: String, Sendable, CaseIterable {

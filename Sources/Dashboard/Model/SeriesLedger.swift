@@ -1,9 +1,9 @@
 /// The rise of every counter of every service since the dashboard runs, whatever restarts.
 ///
-/// An incarnation counts from zero, and its numbers never fall; Logger forgets all when it restarts and is told again. So each
-/// counter of each incarnation is followed by itself. What is seen of an incarnation for the first time is where it begins: it
-/// may have been counted long ago, and must not look like a burst. The exception is a counter that a known incarnation did not
-/// have before: that one was zero.
+/// An incarnation counts from zero, and its numbers never fall; Logger forgets all when it restarts and is told again.
+/// So each counter of each incarnation is followed by itself. What is seen of an incarnation for the first time is
+/// where it begins: it may have been counted long ago, and must not look like a burst. The exception is a counter that
+/// a known incarnation did not have before: that one was zero.
 struct SeriesLedger: Sendable {
   struct Name: Hashable {
     var name: String

@@ -1,4 +1,5 @@
-/// How many cells of a terminal a text takes: most characters one, those that are wide in East Asian scripts and emoji two.
+/// How many cells of a terminal a text takes: most characters one, those that are wide in East Asian scripts and emoji
+/// two.
 extension Character {
   /// 1 or 2; what has no width of its own does not stand alone in a frame: see `printable`.
   var displayWidth: Int {
@@ -19,8 +20,8 @@ extension StringProtocol {
   /// How many cells the text takes.
   var displayWidth: Int { reduce(0) { $0 + $1.displayWidth } }
 
-  /// The text as it may reach a terminal: what controls the terminal, turns the direction of writing, or does not show becomes
-  /// `?`; without UTF-8, so does everything beyond ASCII. A character keeps few of its combining marks.
+  /// The text as it may reach a terminal: what controls the terminal, turns the direction of writing, or does not show
+  /// becomes `?`; without UTF-8, so does everything beyond ASCII. A character keeps few of its combining marks.
   func printable(isUTF8: Bool) -> String {
     var result = ""
     for character in self {

@@ -126,8 +126,9 @@ extension Canvas {
     }
     var hints = " ? help  q quit"
     if let list = Page.list(view.page, model, now) {
+      // What hides rows must be seen, however narrow the screen.
+      if !view.filter.isEmpty { hints = " filter: \(view.filter) " + hints }
       hints += "  sort: \(list.orderName(view))"
-      if !view.filter.isEmpty { hints += "  filter: \(view.filter)" }
     }
     line.append(Span(hints, .bar))
     return line

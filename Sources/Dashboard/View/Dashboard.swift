@@ -7,8 +7,8 @@ public struct Capabilities: Sendable, Hashable {
   public init(isUTF8: Bool) { self.isUTF8 = isUTF8 }
 }
 
-/// The dashboard: what is known and what of it is to be seen. A value; the shell around it brings readings and keys, and paints
-/// frames.
+/// The dashboard: what is known and what of it is to be seen. A value; the shell around it brings readings and keys,
+/// and paints frames.
 public struct Dashboard: Sendable {
   /// What is known.
   public var model: DashboardModel

@@ -64,7 +64,8 @@ public struct Frame: Sendable, Hashable {
     cells = Array(repeating: Cell(character: " ", style: .plain), count: width * height)
   }
 
-  /// Writes spans one after another from the left; what does not fit is left out. With `fill`, the rest of the line looks so.
+  /// Writes spans one after another from the left; what does not fit is left out. With `fill`, the rest of the line
+  /// looks so.
   mutating func write(_ line: Line, row: Int, fill: Style? = nil) {
     guard row >= 0, row < height else { return }
     var column = 0

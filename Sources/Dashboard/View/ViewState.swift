@@ -60,8 +60,8 @@ public enum Key: Sendable, Hashable {
 }
 
 extension ViewState {
-  /// Takes a key. `rows` are what the rows of the page's list are about, as they are shown; a page without a list can be scrolled
-  /// by `excess` lines.
+  /// Takes a key. `rows` are what the rows of the page's list are about, as they are shown; a page without a list can
+  /// be scrolled by `excess` lines.
   mutating func handle(_ key: Key, rows: [String], excess: Int) -> Effect? {
     notice = nil
     if isTyping {

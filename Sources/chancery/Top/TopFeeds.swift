@@ -5,8 +5,8 @@ import Schema
 import TimeAndChance
 import Translation
 
-/// Brings what the dashboard shows from the services. Each feed has a connection of its own, which is made again, after pauses, when it
-/// is lost; what is wrong stands in the state meanwhile.
+/// Brings what the dashboard shows from the services. Each feed has a connection of its own, which is made again, after
+/// pauses, when it is lost; what is wrong stands in the state meanwhile.
 struct TopFeeds: Sendable {
   let connection: ConnectionOptions
   let interval: Duration

@@ -7,8 +7,8 @@ struct TopLines: Sendable {
   let once: Bool
   let format: TopCommand.Format
 
-  /// Prints until the task is cancelled, or once. What cannot be had is told on standard error when that changes; who looks once, or
-  /// has never seen anything, is told by a failure.
+  /// Prints until the task is cancelled, or once. What cannot be had is told on standard error when that changes; who
+  /// looks once, or has never seen anything, is told by a failure.
   func run(_ state: TopState) async throws {
     var told: [DashboardModel.Feed: String] = [:]
     var hasBegun = false

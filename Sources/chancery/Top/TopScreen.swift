@@ -22,8 +22,8 @@ final class TopScreen: Sendable {
     self.usesColour = usesColour
   }
 
-  /// Runs until the person leaves or the task is cancelled. Throws `Screen.Unavailable` if there can be no screen, and what an
-  /// interruption ends a command with.
+  /// Runs until the person leaves or the task is cancelled. Throws `Screen.Unavailable` if there can be no screen, and
+  /// what an interruption ends a command with.
   func run() async throws {
     try await withTaskCancellationHandler {
       try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in

@@ -2,8 +2,8 @@ import Dashboard
 import Synchronization
 import Terminal
 
-/// What the dashboard knows, shared by the feeds that bring it and the screen that shows it. The screen takes a copy and paints that, so that a
-/// terminal that is slow holds up nobody.
+/// What the dashboard knows, shared by the feeds that bring it and the screen that shows it. The screen takes a copy
+/// and paints that, so that a terminal that is slow holds up nobody.
 final class TopState: Sendable {
   /// Rung when something is new.
   let waker: Waker
