@@ -94,7 +94,7 @@ struct TopTests {
       try await terminal.shows("live")
       try terminal.signal(SIGTSTP)
       try await eventually("it has stopped") { try terminal.isStopped() }
-      #expect(try await !terminal.isTaken(), "the screen is given back")
+      try await eventually("the screen is given back") { try await !terminal.isTaken() }
       try terminal.signal(SIGCONT)
       try await eventually("the screen is taken again") { try await terminal.isTaken() }
       try await terminal.shows("live")
