@@ -43,7 +43,9 @@ public struct TCPConnector: ClientConnector {
       await withCheckedContinuation { continuation in
         race.wait(continuation)
         Task {
-          race.settle(await loops.dial(dial) ?? .failure(RPCError(.unavailable, "the event loops are shut down")))
+          // What comes too late is closed as a part of the attempt, for which the event loops wait.
+          let attempt: Void? = await loops.dial { race.settle(await dial()) }
+          if attempt == nil { race.settle(.failure(RPCError(.unavailable, "the event loops are shut down"))) }
         }
       }
     } onCancel: {
