@@ -104,6 +104,8 @@ int chancery_terminal_take(int wake, const char *restore, size_t length) {
   return 0;
 }
 
+int chancery_terminal_is_taken(void) { return atomic_load(&taken); }
+
 int chancery_terminal_signals(void) { return atomic_exchange(&came, 0); }
 
 void chancery_terminal_give_back(void) {
@@ -112,7 +114,8 @@ void chancery_terminal_give_back(void) {
   for (int index = 0; index < watched_count; index++) sigaction(watched[index].number, &watched_before[index], NULL);
 }
 
-void chancery_terminal_stop(void) { kill(getpid(), SIGSTOP); }
+// Sent to this thread, so that it goes no further before the process has stopped.
+void chancery_terminal_stop(void) { raise(SIGSTOP); }
 
 void chancery_terminal_size(int *columns, int *lines) {
   struct winsize size;

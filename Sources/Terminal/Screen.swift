@@ -22,16 +22,9 @@ public final class Screen {
 
   /// Opens the screen; signals and `waker` wake it. Throws when the terminal cannot do what a screen needs.
   public init(_ waker: Waker, usesColour: Bool) throws(Unavailable) {
+    try Self.check()
     setlocale(LC_CTYPE, "")
     capabilities = Capabilities(isUTF8: String(cString: nl_langinfo(Int32(CODESET))) == "UTF-8")
-    var error: Int32 = 0
-    let type = getenv("TERM").map { String(cString: $0) } ?? ""
-    guard !type.isEmpty, setupterm(nil, STDOUT_FILENO, &error) == OK else {
-      throw Unavailable(description: "the terminal type '\(type)' (TERM) is not known here")
-    }
-    guard chancery_curses_string("cup") != nil else {
-      throw Unavailable(description: "the terminal type '\(type)' (TERM) cannot place a cursor")
-    }
     let leave: [String] = ["sgr0", "cnorm", "rmkx", "rmcup"]
     let restore = leave.compactMap { name in chancery_curses_string(name).map { String(cString: $0) } }.joined()
     let failure =
@@ -39,7 +32,7 @@ public final class Screen {
     guard failure == 0 else { throw Unavailable(description: String(cString: strerror(failure))) }
     guard let screen = chancery_curses_open() else {
       chancery_terminal_give_back()
-      throw Unavailable(description: "the terminal type '\(type)' (TERM) cannot show a screen")
+      throw Unavailable(description: "the terminal type '\(Self.terminalType)' (TERM) cannot show a screen")
     }
     self.screen = screen
     palette = Palette(usesColour: usesColour && has_colors())
@@ -47,11 +40,26 @@ public final class Screen {
 
   deinit { close() }
 
+  /// Throws when the kind of terminal cannot do what a screen needs. Nothing is changed.
+  public static func check() throws(Unavailable) {
+    var error: Int32 = 0
+    guard !terminalType.isEmpty, setupterm(nil, STDOUT_FILENO, &error) == OK else {
+      throw Unavailable(description: "the terminal type '\(terminalType)' (TERM) is not known here")
+    }
+    guard chancery_curses_string("cup") != nil else {
+      throw Unavailable(description: "the terminal type '\(terminalType)' (TERM) cannot place a cursor")
+    }
+  }
+
+  private static var terminalType: String { getenv("TERM").map { String(cString: $0) } ?? "" }
+
   /// Columns and lines.
   public var size: (width: Int, height: Int) { (Int(chancery_curses_columns()), Int(chancery_curses_lines())) }
 
   /// Shows a frame; only what differs from the last one goes to the terminal. Waits for a terminal that is slow.
   public func paint(_ frame: Frame) {
+    // What is put back because the process crashes stays so, however long that takes.
+    guard chancery_terminal_is_taken() != 0 else { return }
     for row in 0..<frame.height {
       move(Int32(row), 0)
       for run in frame.runs(row: row) {

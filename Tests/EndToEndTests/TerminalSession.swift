@@ -17,19 +17,22 @@ final class TerminalSession: Sendable {
     let directory = FileManager.default.temporaryDirectory.appending(path: "top-\(UUID().uuidString.prefix(8))")
     try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
     let session = TerminalSession(directory: directory)
-    // The shell says how the terminal was before and after, and stays so that the screen can be looked at.
+    // The shell says how the terminal was before and after, and stays, even if a key interrupts, so that the screen can be
+    // looked at. The crash report of Swift would wait for a key.
     let program = ([Program.chancery] + arguments).map { "'\($0)'" }.joined(separator: " ")
     // tmux has a name for what it emulates; a test may say something else.
     let type = terminal.map { "TERM='\($0)'; export TERM; " } ?? ""
     let script = """
-      cd '\(directory.path)'; stty -g > before
+      trap : INT; cd '\(directory.path)'; stty -g > before
       \(type)sh -c 'echo $$ > pid; exec "$@"' sh \(program)
       echo $? > status; stty -g > after; exec tail -f /dev/null
       """
     // The server runs here and not as a daemon, so that it ends with the tests.
     let server = try await ServerProcess(
       ["tmux", "-S", session.socket, "-f", "/dev/null", "-D"], log: directory.appending(path: "tmux.log"),
-      environment: ["LC_ALL": "C.UTF-8", "SHELL": "/bin/sh"].merging(environment) { $1 }, deathSignal: SIGTERM)
+      environment: [
+        "LC_ALL": "C.UTF-8", "SHELL": "/bin/sh", "NO_COLOR": "", "SWIFT_BACKTRACE": "enable=no",
+      ].merging(environment) { $1 }, deathSignal: SIGTERM)
     try await eventually("tmux takes commands") { try session.files().contains("tmux") }
     try await session.tmux("new-session", "-d", "-x", "\(width)", "-y", "\(height)", script)
     do {

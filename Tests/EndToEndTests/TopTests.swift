@@ -114,7 +114,7 @@ struct TopTests {
         terminal in
         try await terminal.shows("live", "Signers (1)")
         let screen = try await terminal.styledScreen()
-        #expect(screen.contains("36m") == isColoured, "\(name)=\(value)")
+        #expect(screen.contains("36m") == isColoured, "\(name)=\(value): \(screen)")
         #expect(screen.contains("─") == isUTF8, "\(name)=\(value)")
         try await terminal.press("q")
         try await terminal.expectEnd(status: 0)

@@ -19,6 +19,9 @@ enum {
 // value.
 int chancery_terminal_take(int wake, const char *restore, size_t length);
 
+// Whether it has not been put back since.
+int chancery_terminal_is_taken(void);
+
 // The signals that came since the last call.
 int chancery_terminal_signals(void);
 

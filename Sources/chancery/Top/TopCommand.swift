@@ -42,6 +42,7 @@ struct TopCommand: AsyncParsableCommand {
   }
 
   private func show() async throws {
+    try Screen.check()
     let usesColour = ColorMode.auto.colors(STDOUT_FILENO)
     try await follow { try await TopScreen(state: $0, usesColour: usesColour).run() }
   }
