@@ -12,6 +12,7 @@ public import TimeAndChance
 /// `run` must run as long as the services are offered.
 public final class LoggerCore: Sendable {
   let clock: any ServiceClock
+  private let random: any RandomSource
   private let observer: any Observer
   private let options: LoggerOptions
   private let wallClock: @Sendable () -> Timestamp
@@ -27,6 +28,7 @@ public final class LoggerCore: Sendable {
     wallClock: @escaping @Sendable () -> Timestamp, options: LoggerOptions = LoggerOptions()
   ) {
     self.clock = clock
+    self.random = random
     self.observer = observer
     self.options = options
     self.wallClock = wallClock
@@ -37,8 +39,17 @@ public final class LoggerCore: Sendable {
   /// What it serves.
   public var services: [any RPCService] { [TelemetryEndpoint(logger: self), MetricsEndpoint(logger: self)] }
 
-  /// Stores events until the task is cancelled. Call `drain`, then `flush` first for a stop that loses none.
-  public func run() async { await journal.run() }
+  /// Stores events, and seals the audit log, until the task is cancelled. Call `drain`, then `flush` first for a stop that
+  /// loses none.
+  public func run() async {
+    await withTaskGroup(of: Void.self) { group in
+      group.addTask { await self.journal.run() }
+      if let log = options.auditLog {
+        let sealer = AuditSealer(log: log, clock: clock, random: random, observer: observer, options: options)
+        group.addTask { await sealer.run() }
+      }
+    }
+  }
 
   /// Ends the streams of reporters, with what they have sent taken in, and of watchers, and takes no new ones.
   public func drain() async { stopping.open() }

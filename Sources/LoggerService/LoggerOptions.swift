@@ -1,3 +1,4 @@
+public import Storage
 public import TimeAndChance
 
 /// The times and bounds of Logger.
@@ -39,6 +40,14 @@ public struct LoggerOptions: Sendable {
   public var storeBackoff = Backoff()
   /// How long `flush` waits for the store.
   public var flushTimeout: Duration = .seconds(5)
+  /// Where the audit log is; nil: there is none to seal.
+  public var auditLog: (any AuditLogStore)?
+  /// The time between two looks for what is to be sealed.
+  public var auditInterval: Duration = .seconds(1)
+  /// The most entries that are sealed in one transaction.
+  public var auditGroup = 500
+  /// How often the head of the audit log is told, if it has changed.
+  public var auditHeadInterval: Duration = .seconds(60)
 
   /// The defaults.
   public init() {}

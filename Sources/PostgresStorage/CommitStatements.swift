@@ -102,6 +102,11 @@ enum CommitStatements {
     LEFT JOIN chancery.key_leases x ON x.key_id = $1 AND x.epoch = $2::bigint AND x.lease_id = $3::uuid
     """, isReadOnly: true)
 
+  /// Writes a refusal into the audit log: no trigger could see it.
+  static let refusal: PostgresStatement = """
+    SELECT chancery.audit_refusal($1::uuid, $2::int, $3::int, $4::bigint, $5::bigint, $6::uuid, $7::uuid, $8::text)
+    """
+
   static func parameters(_ result: SignedBatch) -> [PostgresValue] {
     let span = result.span
     return [
@@ -113,6 +118,13 @@ enum CommitStatements {
       .textArray(result.failures.map(\.message)), .count(result.missing),
       .optional(span?.lowerBound) { .int64($0) }, .optional(span?.upperBound) { .int64($0) },
       .form(result.form),
+    ]
+  }
+
+  static func refusalParameters(_ result: SignedBatch, _ refusal: CommitRefusal) -> [PostgresValue] {
+    [
+      .id(result.batch.jobID), .int32(result.batch.seq), .int32(result.batch.attempt), .id(result.keyID),
+      .epoch(result.epoch), .id(result.leaseID), .id(result.signer), .text(refusal.rawValue),
     ]
   }
 

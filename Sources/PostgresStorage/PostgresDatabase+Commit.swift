@@ -50,9 +50,14 @@ extension PostgresDatabase {
 /// The state of one call of `commit`: which step each result is at. A step never needs to know what the one before has seen,
 /// so that any of them may be repeated.
 private struct CommitRun {
-  /// A result is first committed plainly; if one of its records was signed by another job, by counting; and where neither
-  /// stores it, the store is asked why.
-  enum Step { case plain, counting, look }
+  /// A result is first committed plainly; if one of its records was signed by another job, by counting; where neither
+  /// stores it, the store is asked why; and a refusal is written down.
+  enum Step {
+    case plain, counting, look
+    case note(CommitRefusal)
+
+    var isPlain: Bool { if case .plain = self { true } else { false } }
+  }
 
   let results: [SignedBatch]
   private var steps: [Step]
@@ -78,6 +83,8 @@ private struct CommitRun {
     case .plain: PostgresRequest(CommitStatements.plain, CommitStatements.parameters(results[index]))
     case .counting: PostgresRequest(CommitStatements.counting, CommitStatements.parameters(results[index]))
     case .look: PostgresRequest(CommitStatements.look, CommitStatements.lookParameters(results[index]))
+    case .note(let refusal):
+      PostgresRequest(CommitStatements.refusal, CommitStatements.refusalParameters(results[index], refusal))
     }
   }
 
@@ -91,7 +98,7 @@ private struct CommitRun {
       } catch {
         throw StorageError(from: error)
       }
-    case .failure(let error) where steps[index] == .plain && error.isSignatureTaken:
+    case .failure(let error) where steps[index].isPlain && error.isSignatureTaken:
       steps[index] = .counting
     case .failure(let error) where error.hasLostRace:
       hasLostRaces = true
@@ -114,7 +121,8 @@ private struct CommitRun {
           "batch \(results[index].batch) could not be committed although nothing speaks against it: this is a bug, report it"
         )
       }
-      outcomes[index] = outcome
+      if case .refused(let refusal) = outcome { steps[index] = .note(refusal) } else { outcomes[index] = outcome }
+    case .note(let refusal): outcomes[index] = .refused(refusal)
     }
   }
 

@@ -178,18 +178,18 @@ public enum CommitOutcome: Sendable, Hashable {
   case refused(CommitRefusal)
 }
 
-/// Why a result was not stored.
+/// Why a result was not stored, by the names of the protocol.
 public enum CommitRefusal: String, Sendable, Hashable, CaseIterable {
   /// The batch was taken back, given out again or ended by another, or its job has ended.
-  case staleAttempt
+  case staleAttempt = "STALE_ATTEMPT"
   /// The key has a newer lease.
-  case staleLease
+  case staleLease = "STALE_LEASE"
   /// The key was disabled.
-  case keyDisabled
+  case keyDisabled = "KEY_DISABLED"
   /// The key is of another algorithm than the job, or the signatures are of another form.
-  case wrongAlgorithm
+  case wrongAlgorithm = "WRONG_ALGORITHM"
   /// The lease belongs to another signer.
-  case wrongHolder
+  case wrongHolder = "WRONG_HOLDER"
   /// The result does not have exactly the records of the batch.
-  case wrongRecords
+  case wrongRecords = "WRONG_RECORDS"
 }

@@ -145,7 +145,7 @@ final class DevCluster: Sendable {
     return outcome.output.split(separator: "\n").map(String.init)
   }
 
-  /// Audits, with every signature verified: the invariants must hold.
+  /// Audits, with every signature verified: the invariants must hold, and the audit log must agree.
   func expectSoundness(sourceLocation: SourceLocation = #_sourceLocation) async throws {
     let findings = try await json(
       "audit", "--signatures", "--database-url", try databaseURL(), sourceLocation: sourceLocation)
@@ -153,5 +153,8 @@ final class DevCluster: Sendable {
     for finding in findings.list {
       #expect(finding["violations"].number == 0, "\(finding.value ?? "")", sourceLocation: sourceLocation)
     }
+    let log = try await json(
+      "audit", "verify-log", "--database-url", try databaseURL(), sourceLocation: sourceLocation)
+    #expect(log["faulty"].number == 0, "\(log.value ?? "")", sourceLocation: sourceLocation)
   }
 }

@@ -44,6 +44,7 @@ struct OutputTests {
     #expect(added["payload_type"].text == "text")
     #expect(try await cluster.json("db", "status", "--database-url", url).list.count >= 1)
     #expect(try await cluster.json("audit", "--database-url", url).list.count >= 8)
+    #expect(try await cluster.json("audit", "verify-log", "--database-url", url)["head"].text != nil)
     for (action, state) in [("disable", "disabled"), ("enable", "active"), ("retire", "retired")] {
       #expect(try await cluster.json("keys", action, "\(key)", "--yes")["state"].text == state)
     }
@@ -60,6 +61,7 @@ struct OutputTests {
       "keys generate", "keys list", "keys get", "keys disable", "keys enable", "keys retire", "keys import",
       "records put",
       "records get", "jobs submit", "jobs watch", "jobs get", "jobs list", "health", "db status", "db migrate", "audit",
+      "audit verify-log",
       "version", "sources add", "sources list", "jobs pause", "jobs resume", "jobs retry", "jobs cancel",
     ]
     let elsewhere: Set = [

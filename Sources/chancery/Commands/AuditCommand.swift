@@ -15,8 +15,10 @@ struct AuditCommand: AsyncParsableCommand {
       Reads the database itself: every signature once, every key under one lease at a time, keys in the order of use, counts \
       that agree. With --signatures, every signature is verified too, with --sample some, chosen at random. With --follow it \
       looks again and again, also whether what was signed is still signed, and ends when something is wrong. Exit code 3 on a \
-      violation. Example: chancery audit --sample 10000 -o json
-      """)
+      violation.
+
+      Example: chancery audit --sample 10000 -o json
+      """, subcommands: [VerifyLog.self])
 
   @OptionGroup var database: DatabaseOptions
   @OptionGroup var context: ContextOptions

@@ -273,9 +273,11 @@ struct LoggerCommand: AsyncParsableCommand {
     try await chancery.run(configuration) { host in
       let database = try Databases.open(url, connections: connections, name: "chancery-logger")
       try await database.schema.requireCurrent()
+      var options = LoggerOptions()
+      options.auditLog = database
       let logger = LoggerCore(
         store: database, clock: host.clock, random: host.random, observer: host.registry,
-        wallClock: { Timestamp.now() })
+        wallClock: { Timestamp.now() }, options: options)
       try await host.serve(logger)
       await database.close()
     }
