@@ -94,7 +94,7 @@ final class GrantDesk: Sendable {
       algorithm: picked.algorithm, name: picked.name, epoch: epoch, ttl: waiter.ttl, waited: max(waited, .zero))
     let labels = ["algorithm": picked.algorithm.name]
     context.observer.count("chancery_leases_granted_total", labels)
-    context.observer.count("chancery_acquire_wait_seconds_total", labels, by: waited / .seconds(1))
+    context.observer.count("chancery_acquire_wait_seconds_total", labels, by: lease.waited / .seconds(1))
     context.observer.event(
       .debug, "lease.granted", "a lease was granted",
       [
