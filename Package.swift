@@ -51,7 +51,8 @@ let package = Package(
       dependencies: [
         "Domain", "RPC", "RPCTransport", "Schema", "Storage", "Telemetry", "TimeAndChance",
         .product(name: "DequeModule", package: "swift-collections"),
-        .product(name: "Logging", package: "swift-log"),
+        .product(name: "Logging", package: "swift-log"), .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOHTTP1", package: "swift-nio"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
       ], swiftSettings: settings),
@@ -180,7 +181,7 @@ let package = Package(
         "Domain", "RPC", "RPCMemory", "Schema", "Signing", "Simulation", "Storage", "TimeAndChance", "Translation",
       ], swiftSettings: settings),
     .testTarget(
-      name: "EndToEndTests", dependencies: ["LocalServers", "chancery"], path: "Tests/EndToEndTests",
+      name: "EndToEndTests", dependencies: ["LocalServers", "TestWorld", "chancery"], path: "Tests/EndToEndTests",
       exclude: ["check-formats.py"],
       swiftSettings: settings),
     .testTarget(
@@ -237,8 +238,8 @@ let package = Package(
       name: "ServiceHostTests",
       dependencies: [
         "Domain", "RPC", "RPCMemory", "RPCTransport", "RPCTestSupport", "Schema", "ServiceHost", "Storage", "Telemetry",
-        "TestWorld",
-        "TimeAndChance", .product(name: "Logging", package: "swift-log"),
+        "TestWorld", "TimeAndChance", .product(name: "Logging", package: "swift-log"),
+        .product(name: "NIOCore", package: "swift-nio"),
       ], swiftSettings: settings),
   ]
 )

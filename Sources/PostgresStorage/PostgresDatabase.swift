@@ -61,6 +61,21 @@ public final class PostgresDatabase: Sendable {
     (primary.statistics, replica?.pool.statistics)
   }
 
+  /// Returns if the primary answers and takes changes. Throws `unavailable`, also when it is a replica; `limit` bounds it.
+  public func checkPrimary(limit: Duration) async throws(StorageError) {
+    do {
+      let statement = PostgresStatement("SELECT current_setting('transaction_read_only')::bool", isReadOnly: true)
+      let result = try await primary.query(statement, deadline: .now + limit)
+      guard try !result.bool(0, 0) else {
+        throw StorageError(.unavailable, "the database takes no changes: it is a replica, or was made read-only")
+      }
+    } catch let error as StorageError {
+      throw error
+    } catch {
+      throw StorageError(from: error)
+    }
+  }
+
   /// Closes all connections once what runs on them has ended; calls after that throw `unavailable`.
   public func close() async {
     await primary.close()

@@ -1,19 +1,20 @@
 import Glibc
-import NIOCore
+public import NIOCore
 import NIOPosix
 
-/// A socket that accepts connections.
-struct Listener: Sendable {
+/// A socket that accepts connections, of whatever protocol.
+public struct Listener: Sendable {
   /// How many connections may wait to be accepted; the system bounds it further.
   private static let backlog: Int32 = 1024
 
   /// Where it listens, with the port that the system chose for port 0.
-  let endpoint: Endpoint
+  public let endpoint: Endpoint
   private let channel: any Channel
 
-  /// Listens at `endpoint`; `accept` is called for each connection on its event loop, and closes it by throwing.
-  init(
-    endpoint: Endpoint, loops: EventLoops, hasTLS: Bool, accept: @escaping @Sendable (any Channel) throws -> Void
+  /// Listens at `endpoint`; `accept` is called for each connection on its event loop, and closes it by throwing. Throws
+  /// `ListenError` when the endpoint is in use or not to be had, or when other machines could reach it and must not.
+  public init(
+    endpoint: Endpoint, loops: EventLoops, mayBeRemote: Bool, accept: @escaping @Sendable (any Channel) throws -> Void
   ) async throws(ListenError) {
     let bootstrap = ServerBootstrap(group: loops.group)
       .serverChannelOption(.backlog, value: Self.backlog)
@@ -30,7 +31,7 @@ struct Listener: Sendable {
           .childChannelOption(.socketOption(.so_keepalive), value: 1)
         if let address = endpoint.loopbackAddress {
           channel = try await tuned.bind(to: address).get()
-        } else if hasTLS {
+        } else if mayBeRemote {
           channel = try await tuned.bind(host: host, port: port).get()
         } else {
           throw ListenError(
@@ -58,7 +59,7 @@ struct Listener: Sendable {
   }
 
   /// Stops listening; connections that were accepted go on.
-  func close() async {
+  public func close() async {
     // A listener that fails to close is closed already.
     try? await channel.close()
     if case .unix(let path) = endpoint { unlink(path) }

@@ -65,7 +65,7 @@ public final class TCPServer: Sendable {
   ///
   /// Throws `ListenError` when the endpoint is not local, in use, or not to be had, and after `shutdown`.
   public func listen(at endpoint: Endpoint) async throws(ListenError) -> Endpoint {
-    let listener = try await Listener(endpoint: endpoint, loops: loops, hasTLS: tls != nil) { try self.accept($0) }
+    let listener = try await Listener(endpoint: endpoint, loops: loops, mayBeRemote: tls != nil) { try self.accept($0) }
     let isTooLate = state.withLock { state in
       if !state.isStopping { state.listeners.append(listener) }
       return state.isStopping

@@ -211,6 +211,6 @@ struct BadInputTests {
   }
 
   private func serve(_ service: String, _ arguments: String...) async throws -> Program.Outcome {
-    try await Program.run(Program.chancery, ["serve", service] + arguments)
+    try await Program.run(Program.chancery, ["serve", service, "--admin-listen", "none"] + arguments)
   }
 }

@@ -83,7 +83,9 @@ struct ExampleTests {
     if example.command == "dev" {
       line += " --data-directory '\(ready)' --port 0"
     } else {
-      line += " --ready-file '\(ready)'" + (example.command == "serve signer" ? "" : " --listen 127.0.0.1:0")
+      line +=
+        " --ready-file '\(ready)' --admin-listen 127.0.0.1:0"
+        + (example.command == "serve signer" ? "" : " --listen 127.0.0.1:0")
       let name = example.path[1]
       environment["CHANCERY_TLS_CERT"] = desk.cluster.directory.appending(path: "tls/\(name).crt").path
       environment["CHANCERY_TLS_KEY"] = desk.cluster.directory.appending(path: "tls/\(name).key").path

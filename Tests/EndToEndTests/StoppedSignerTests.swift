@@ -25,7 +25,8 @@ struct StoppedSignerTests {
       let tls = cluster.directory.appending(path: "tls").path
       let other = try await ServerProcess(
         [
-          Program.chancery, "serve", "signer", "--name", "other", "--tls-cert", "\(tls)/signer.crt", "--tls-key",
+          Program.chancery, "serve", "signer", "--name", "other", "--admin-listen", "none", "--tls-cert",
+          "\(tls)/signer.crt", "--tls-key",
           "\(tls)/signer.key", "--tls-ca", "\(tls)/ca.crt",
         ], log: log, environment: try cluster.addresses())
       let list = held.map { "'\($0)'" }.joined(separator: ", ")
@@ -42,8 +43,12 @@ struct StoppedSignerTests {
       }
       #expect(cluster.log(of: "coordinator-1").contains(#""event":"batch.refused""#))
       try await eventually("the metrics tell") {
-        let metrics = try await cluster.run("call", "Metrics/Get", "{}").output
-        return ["chancery_results_refused_total", "chancery_batches_refused_total"].allSatisfy(metrics.contains)
+        let metrics = try await cluster.json("call", "Metrics/Get", "{}")["services"].list.flatMap {
+          $0["metrics"].list
+        }
+        return ["chancery_results_refused_total", "chancery_batches_refused_total"].allSatisfy { name in
+          metrics.contains { $0["name"].text == name && ($0["value"].number ?? 0) > 0 }
+        }
       }
       try await cluster.expectSoundness()
       await other.signal(SIGTERM)

@@ -52,6 +52,23 @@ struct ReplicaTests {
       await rig.replica.resume()
     }
   }
+
+  /// A replica in the place of the primary, and a primary that does not answer, are told from one that takes changes.
+  @Test func aPrimaryIsToldFromAReplica() async throws {
+    try await Rig.with { rig in
+      try await rig.database.checkPrimary(limit: .seconds(30))
+      let wrong = PostgresDatabase(primary: try PostgresConfiguration(rig.replica.connectionString))
+      let refused = await #expect(throws: StorageError.self) { try await wrong.checkPrimary(limit: .seconds(30)) }
+      #expect(refused?.code == .unavailable && refused?.message.contains("takes no changes") == true)
+      await wrong.close()
+      try await rig.primary.pause()
+      let silent = await #expect(throws: StorageError.self) {
+        try await rig.database.checkPrimary(limit: .milliseconds(200))
+      }
+      #expect(silent?.code == .unavailable)
+      await rig.primary.resume()
+    }
+  }
 }
 
 /// A primary with three records and a key, its replica, and a coordinator's stores over both.

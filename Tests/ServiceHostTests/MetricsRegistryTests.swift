@@ -22,7 +22,7 @@ import Testing
     registry.gauge("chancery_keys_free", to: -3)
     registry.gauge("chancery_keys_free", to: 1e300)
     registry.gauge("odd", ["b": "quote\" back\\slash new\nline é", "a": ""], to: 0.1)
-    registry.describe("odd", "A \"help\" with \\ and\na line")
+    registry.describe([MetricDescription("odd", "A \"help\" with \\ and\na line")])
     #expect(
       registry.exposition() == #"""
         # HELP chancery_keys_free Keys free
@@ -37,6 +37,51 @@ import Testing
         odd{a="",b="quote\" back\\slash new\nline é"} 0.1
 
         """#)
+  }
+
+  @Test func oddNumbersAndDistributions() {
+    let registry = MetricsRegistry(logger: silence)
+    let odd = [Double.nan, .infinity, -.infinity, -0.0, 1e21, 0.1, 9_007_199_254_740_994].enumerated().map {
+      index, value in
+      MetricSample(family: "odd", labels: ["i": "\(index)"], kind: .gauge, value: value)
+    }
+    let parts = [
+      ("_sum", nil, 2.5), ("_count", nil, 3), ("_bucket", "+Inf", 3), ("_bucket", "10", 2), ("_bucket", "2.5", 1),
+    ]
+    let distribution = parts.map { suffix, bound, value in
+      MetricSample(
+        family: "took_seconds", suffix: suffix, labels: bound.map { ["le": $0, "z": "a"] } ?? ["z": "a"],
+        kind: .histogram, value: value)
+    }
+    #expect(
+      registry.exposition(with: distribution + odd) == """
+        # HELP odd Odd
+        # TYPE odd gauge
+        odd{i="0"} NaN
+        odd{i="1"} +Inf
+        odd{i="2"} -Inf
+        odd{i="3"} 0
+        odd{i="4"} 1e+21
+        odd{i="5"} 0.1
+        odd{i="6"} 9007199254740994
+        # HELP took_seconds Took seconds
+        # TYPE took_seconds histogram
+        took_seconds_bucket{le="2.5",z="a"} 1
+        took_seconds_bucket{le="10",z="a"} 2
+        took_seconds_bucket{le="+Inf",z="a"} 3
+        took_seconds_count{z="a"} 3
+        took_seconds_sum{z="a"} 2.5
+
+        """)
+  }
+
+  @Test func whatIsDescribedIsThereFromTheStart() {
+    let registry = MetricsRegistry(logger: silence)
+    registry.count("a_total", ["l": "x"], by: 2)
+    registry.describe([.counter("a_total", "A", series: [["l": "x"], ["l": "y"]]), MetricDescription("g", "G")])
+    // A gauge is what it was last told, so it is not there before.
+    #expect(
+      registry.exposition() == "# HELP a_total A\n# TYPE a_total counter\na_total{l=\"x\"} 2\na_total{l=\"y\"} 0\n")
   }
 
   @Test func whatIsInvalidIsDroppedAndCounted() {

@@ -6,6 +6,7 @@ import Schema
 import ServiceHost
 import Storage
 import Telemetry
+import TestWorld
 import Testing
 import TimeAndChance
 
@@ -49,7 +50,7 @@ import TimeAndChance
     var configuration = Self.configuration()
     configuration.telemetry = .endpoints([loggerAddress])
     let isServing = Latch()
-    configuration.onReady = { endpoint in
+    configuration.onReady = { endpoint, _ in
       address.append(endpoint!)
       isServing.open()
     }
@@ -119,6 +120,64 @@ import TimeAndChance
     try await expectFailure(.failed, "cannot listen on \(endpoint): ", "no TLS; use 127.0.0.1", listen: endpoint)
   }
 
+  /// From before the service is opened until after it is closed; a service that is draining is alive, and not ready.
+  @Test func theAdminPortOutlivesTheService() async throws {
+    var configuration = Self.configuration()
+    configuration.admin = .tcp(host: "127.0.0.1", port: 0)
+    let port = Trace<Int>()
+    let isReady = Latch()
+    configuration.onReady = { _, admin in
+      if case .tcp(_, let number) = admin { port.append(number) }
+      isReady.open()
+    }
+    let steps = Trace<String>()
+    let look: @Sendable (String) -> Void = { when in
+      for probe in ["livez", "startupz", "readyz"] {
+        let answer = try? RawConnection.request("/\(probe)", port: port.entries[0])
+        steps.append("\(when): \(probe) \(answer?.status ?? 0)")
+      }
+    }
+    let stop = configuration.stop
+    let status = await ServiceProcess.run(configuration) { host in
+      try await host.serve(
+        HostedService(
+          needs: [ReadinessCheck("nothing") {}],
+          run: {
+            await isReady.wait()
+            let limit = ContinuousClock.now + .seconds(30)
+            while try RawConnection.request("/readyz/nothing", port: port.entries[0]).status != 200 {
+              try #require(ContinuousClock.now < limit)
+            }
+            look("run")
+            stop.open()
+            await Latch().wait()
+          }, drain: { look("drain") }, flush: { look("flush") }))
+      look("closed")
+    }
+    #expect(status == .success)
+    let running = ["run: livez 200", "run: startupz 200", "run: readyz 200"]
+    let stopping = ["drain", "flush", "closed"].flatMap {
+      ["\($0): livez 200", "\($0): startupz 200", "\($0): readyz 503"]
+    }
+    #expect(steps.entries == running + stopping)
+    #expect(throws: RawConnection.Failure.self) { try RawConnection(port: port.entries[0]) }
+  }
+
+  @Test func anAdminPortInUseIsNamed() async throws {
+    let loops = EventLoops()
+    let other = TCPServer(router: RPCRouter(services: []) { _, _ in }, loops: loops)
+    let taken = try await other.listen(at: .tcp(host: "127.0.0.1", port: 0))
+    let lines = try await capture { output in
+      var configuration = Self.configuration(log: LogConfiguration(level: .critical, format: .json, output: output))
+      configuration.admin = taken
+      #expect(await ServiceProcess.run(configuration) { _ in Issue.record("it opens the service") } == .failed)
+    }
+    #expect(
+      lines.count == 1 && lines[0].contains("the admin port (--admin-listen): cannot listen on \(taken): the address"))
+    await other.shutdown()
+    await loops.shutdown()
+  }
+
   private func expectFailure(_ expected: Status, _ texts: String..., listen: Endpoint) async throws {
     let lines = try await capture { output in
       let log = LogConfiguration(level: .critical, format: .json, output: output)
@@ -150,7 +209,7 @@ import TimeAndChance
       await #expect(processExitsWith: .exitCode(77)) { [number = number as Int32] in
         var configuration = Self.configuration()
         configuration.trapsSignals = true
-        configuration.onReady = { _ in kill(getpid(), number) }
+        configuration.onReady = { _, _ in kill(getpid(), number) }
         let flushed = Latch()
         let status = await ServiceProcess.run(configuration) { host in
           try await host.serve(HostedService(flush: { flushed.open() }))
@@ -174,7 +233,7 @@ import TimeAndChance
     var configuration = configuration()
     configuration.trapsSignals = true
     configuration.gracePeriod = gracePeriod
-    configuration.onReady = { _ in kill(getpid(), first) }
+    configuration.onReady = { _, _ in kill(getpid(), first) }
     _ = await ServiceProcess.run(configuration) { host in
       try await host.serve(
         HostedService(drain: {

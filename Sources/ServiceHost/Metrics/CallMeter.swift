@@ -28,9 +28,22 @@ public final class CallMeter: CallInterceptor {
     return MeteredCall(tally, clock)
   }
 
+  private var prefix: String { side == .server ? "chancery_rpc_server" : "chancery_rpc_client" }
+
+  /// What the numbers mean.
+  var descriptions: [MetricDescription] {
+    [
+      ("calls_total", "Calls that have ended, by method and status code"),
+      ("calls_in_flight", "Calls that have not ended"),
+      ("sent_bytes_total", "Bytes of the messages sent"),
+      ("received_bytes_total", "Bytes of the messages received"),
+      ("call_duration_seconds", "How long calls took"),
+    ].map { MetricDescription(MetricName(rawValue: "\(prefix)_\($0)"), $1) }
+  }
+
   /// What was counted.
   var samples: [MetricSample] {
-    let prefix = side == .server ? "chancery_rpc_server" : "chancery_rpc_client"
+    let prefix = prefix
     return tallies.withLock { $0 }.flatMap { method, tally in
       tally.numbers.withLock { $0.samples(prefix, method: "\(method.service)/\(method.method)") }
     }

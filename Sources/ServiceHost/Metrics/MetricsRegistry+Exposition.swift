@@ -2,11 +2,11 @@ import Synchronization
 import Telemetry
 
 extension MetricsRegistry {
-  /// All values in Prometheus's text format, version 0.0.4
+  /// All values, and `others`, in Prometheus's text format, version 0.0.4
   /// (https://prometheus.io/docs/instrumenting/exposition_formats/).
-  public func exposition() -> String {
+  public func exposition(with others: [MetricSample] = []) -> String {
     let help = state.withLock { $0.help }
-    var samples = snapshot() + meters.withLock { $0 }.flatMap(\.samples)
+    var samples = snapshot() + meters.withLock { $0 }.flatMap(\.samples) + others
     samples.order()
     var text = ""
     var family: MetricName?
@@ -56,5 +56,9 @@ extension String {
 
 extension Double {
   /// The shortest text that is read as the same number, without a fraction for whole numbers.
-  fileprivate var shortest: String { Int64(exactly: self).map(String.init) ?? description }
+  fileprivate var shortest: String {
+    if isNaN { return "NaN" }
+    if isInfinite { return self > 0 ? "+Inf" : "-Inf" }
+    return Int64(exactly: self).map(String.init) ?? description
+  }
 }

@@ -83,10 +83,19 @@ public final class MetricsRegistry: Observer {
   }
 
   /// Has the numbers of `meter` in the exposition too.
-  public func add(_ meter: CallMeter) { meters.withLock { $0.append(meter) } }
+  public func add(_ meter: CallMeter) {
+    meters.withLock { $0.append(meter) }
+    describe(meter.descriptions)
+  }
 
-  /// Says for people what a metric counts; without it they see its name in words.
-  public func describe(_ name: MetricName, _ help: String) { state.withLock { $0.help[name] = help } }
+  /// Says for people what metrics mean, which they otherwise read as words of the name, and begins the series of counters that
+  /// are there from the start.
+  public func describe(_ descriptions: [MetricDescription]) {
+    for description in descriptions {
+      state.withLock { $0.help[description.name] = description.help }
+      for labels in description.series { count(description.name, labels, by: 0) }
+    }
+  }
 
   /// All values, by name and labels.
   public func snapshot() -> [MetricSample] { changes(since: 0).samples }

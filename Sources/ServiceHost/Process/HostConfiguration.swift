@@ -22,6 +22,9 @@ public struct HostConfiguration: Sendable {
   public var version: String
   /// Where it listens; nil is nowhere.
   public var listen: Endpoint?
+  /// Where the admin port listens, for probes and for Prometheus; nil is nowhere. It speaks HTTP without TLS and may be
+  /// beyond loopback: nothing secret is told there.
+  public var admin: Endpoint?
   /// Who it is and whom it trusts; nil without TLS. With it, `AccessTable` says who may call what.
   public var tls: TLSCredentials?
   /// Where it reports to.
@@ -37,8 +40,8 @@ public struct HostConfiguration: Sendable {
   /// An open descriptor (`--ready-fd`) to which `READY ` and the address go in one line once the service takes calls,
   /// and which is closed then, unless it is a standard stream. `-` stands for no address.
   public var readyDescriptor: Int32?
-  /// Called with the address at the same moment.
-  public var onReady: (@Sendable (Endpoint?) -> Void)?
+  /// Called with the address, and with that of the admin port, at the same moment.
+  public var onReady: (@Sendable (_ address: Endpoint?, _ admin: Endpoint?) -> Void)?
   /// Whether SIGTERM and SIGINT stop the service gracefully and a second one at once. Not for two services in one
   /// process.
   public var trapsSignals = true

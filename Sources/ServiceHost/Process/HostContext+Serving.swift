@@ -19,6 +19,8 @@ extension HostContext {
   /// If that takes longer than the grace period, or a second signal comes, the process ends there and then. Throws
   /// `ListenError` if it cannot listen, and what the background work throws, after a graceful stop of the rest.
   public func serve(_ service: HostedService) async throws {
+    registry.describe(service.metrics)
+    readiness.set(service.needs)
     let router = router(of: service.services)
     let server = Server(router: router, service: service, host: self)
     try await server.listen()
@@ -26,6 +28,10 @@ extension HostContext {
     // What is first in the list stops last.
     let stages = [
       stage("channels") { stop in await self.runChannels(until: stop) },
+      stage("readiness") { stop in
+        guard self.configuration.admin != nil else { return await stop.wait() }
+        try await stop.cancelling { await self.readiness.run() }
+      },
       stage("telemetry") { stop in
         guard let reporter else { return await stop.wait() }
         await reporter.run(until: stop)

@@ -19,6 +19,12 @@ public final class HostContext: Sendable {
   /// Which of its services take calls: all of them, from the start to the stop, except those whose status was set
   /// before `serve`.
   public let health = HealthRegistry()
+  /// Whether what the service needs can be used.
+  let readiness: ReadinessMonitor
+  /// Opened when the service has started.
+  let hasStarted = Latch()
+  /// Where the admin port listens.
+  let admin = Mutex<Endpoint?>(nil)
   /// The threads for servers and channels.
   public let loops: EventLoops
   /// The system's clock.
@@ -36,6 +42,8 @@ public final class HostContext: Sendable {
     registry = MetricsRegistry(logger: logger)
     serverMeter = CallMeter(.server, clock: clock)
     clientMeter = CallMeter(.client, clock: clock)
+    readiness = ReadinessMonitor(clock: clock)
+    registry.describe(Self.metrics)
     registry.add(serverMeter)
     registry.add(clientMeter)
     loops = EventLoops(threads: configuration.threads)

@@ -48,7 +48,12 @@ final class Server: Sendable {
   func run(until stop: Latch) async {
     for name in names where host.health.status(of: name) == nil { host.health.set(.serving, for: name) }
     host.health.set(.serving)
-    host.registry.event(.info, "service.started", "ready", ["address": address?.description ?? "-"])
+    host.hasStarted.open()
+    host.registry.event(
+      .info, "service.started", "ready",
+      [
+        "address": address?.description ?? "-", "admin": host.admin.withLock { $0 }?.description ?? "-",
+      ])
     announce()
     await stop.wait()
     stopping.open()
@@ -61,7 +66,7 @@ final class Server: Sendable {
   }
 
   private func announce() {
-    host.configuration.onReady?(address)
+    host.configuration.onReady?(address, host.admin.withLock { $0 })
     guard let descriptor = host.configuration.readyDescriptor else { return }
     let line = Array("READY \(address?.description ?? "-")\n".utf8)
     // Shorter than a pipe's buffer, so it is written whole or not at all.

@@ -4,7 +4,7 @@ import RPCTransport
 
 /// Runs a service as a process.
 public enum ServiceProcess {
-  /// Runs `body`, which opens what the service needs and calls `HostContext.serve`; returns with what the process is to
+  /// Opens the admin port and runs `body`, which opens what the service needs and calls `HostContext.serve`; returns with what the process is to
   /// exit. An error is told in one line of the log, and on standard error if the log goes elsewhere.
   ///
   /// ```swift
@@ -23,7 +23,7 @@ public enum ServiceProcess {
     let host = HostContext(configuration)
     let failure: (any Error)?
     do {
-      try await body(host)
+      try await host.withAdminPort { try await body(host) }
       failure = nil
     } catch {
       failure = error

@@ -21,6 +21,9 @@ enum ServiceKind: String, CaseIterable, CustomStringConvertible {
     case .signer: nil
     }
   }
+
+  /// Where its admin port listens unless it is told otherwise.
+  var standardAdmin: Endpoint { .tcp(host: "127.0.0.1", port: 7430 + (portOffset ?? 3)) }
 }
 
 /// A service of a private cluster, as a process.
@@ -31,6 +34,8 @@ final class ClusterService {
   private(set) var process: ServerProcess
   /// Where it listens, once it is ready; `-` for one that does not.
   private(set) var address = ""
+  /// Where its admin port listens, once it is ready.
+  private(set) var admin = ""
   private let arguments: [String]
   private let log: URL
   private let ready: String
@@ -54,7 +59,8 @@ final class ClusterService {
       + ["--name", name, "--ready-file", ready, "--log-format", "json"]
     try? FileManager.default.removeItem(atPath: ready)
     process = try ServerProcess(
-      self.arguments + (listen.map { ["--listen", $0] } ?? []), log: log, environment: self.environment,
+      self.arguments + ["--admin-listen", "127.0.0.1:0"] + (listen.map { ["--listen", $0] } ?? []), log: log,
+      environment: self.environment,
       deathSignal: SIGKILL)
   }
 
@@ -68,7 +74,8 @@ final class ClusterService {
       }
       return false
     }
-    address = try String(contentsOfFile: ready, encoding: .utf8).trimmingCharacters(in: .newlines)
+    let addresses = try ReadyFile.read(ready)
+    (address, admin) = (addresses[0], addresses[1])
   }
 
   /// Whether it has ended, and was not started again a moment ago.
@@ -77,7 +84,7 @@ final class ClusterService {
     return startedAt.duration(to: .now) >= Self.backoff.delay(attempt: restarts, random: SystemRandom())
   }
 
-  /// Starts it again, at the same address; with another environment if one is given.
+  /// Starts it again, at the same addresses; with another environment if one is given.
   func restart(environment: [String: String]? = nil) throws {
     if let environment { self.environment = Settings.withoutCluster.merging(environment) { $1 } }
     // One that ran for a while was no failure to start.
@@ -85,7 +92,7 @@ final class ClusterService {
     startedAt = .now
     let listen = kind.portOffset == nil ? [] : ["--listen", address]
     process = try ServerProcess(
-      arguments + listen, log: log, environment: self.environment, deathSignal: SIGKILL)
+      arguments + ["--admin-listen", admin] + listen, log: log, environment: self.environment, deathSignal: SIGKILL)
   }
 
   /// The peak resident memory so far, in bytes.
@@ -97,7 +104,7 @@ final class ClusterService {
 
   var description: ClusterDescription.Process {
     ClusterDescription.Process(
-      name: name, kind: kind.rawValue, pid: process.pid, address: kind.portOffset == nil ? nil : address)
+      name: name, kind: kind.rawValue, pid: process.pid, address: kind.portOffset == nil ? nil : address, admin: admin)
   }
 
   /// This program.
@@ -120,6 +127,8 @@ struct ClusterDescription: Codable {
     var kind: String
     var pid: Int32?
     var address: String?
+    /// Where its admin port listens.
+    var admin: String?
   }
 
   var databaseURL: String

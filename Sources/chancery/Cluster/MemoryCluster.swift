@@ -149,7 +149,7 @@ extension MemoryCluster {
     configuration.log = log
     configuration.trapsSignals = false
     configuration.stop = stop
-    configuration.onReady = { _ in onReady() }
+    configuration.onReady = { _, _ in onReady() }
     return configuration
   }
 

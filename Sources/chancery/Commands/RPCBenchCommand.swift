@@ -59,7 +59,7 @@ extension BenchCommand {
         router: RPCRouter(services: [RPCBenchService()]) { error, method in
           StandardError.write("\(method.path): \(error)\n")
         }, loops: loops, tls: try tls.credentials())
-      ReadyFile.write(try await server.listen(at: .tcp(host: "127.0.0.1", port: 0)).description, to: readyFile)
+      ReadyFile.write([try await server.listen(at: .tcp(host: "127.0.0.1", port: 0))], to: readyFile)
       await Interruption.wait()
       await server.shutdown()
       await loops.shutdown()
@@ -110,6 +110,6 @@ private enum RPCBenchServer {
       }
       return false
     }
-    return (process, try String(contentsOfFile: ready, encoding: .utf8).trimmingCharacters(in: .newlines))
+    return (process, try ReadyFile.read(ready)[0])
   }
 }

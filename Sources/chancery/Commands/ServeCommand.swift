@@ -38,6 +38,13 @@ struct HostOptions: ParsableArguments {
   var logger: String?
 
   @Option(
+    help: """
+      Where probes and Prometheus are answered over HTTP: HOST:PORT, unix:/PATH or none (CHANCERY_ADMIN_LISTEN); a port from \
+      7430 to 7433 of loopback by default.
+      """)
+  var adminListen: String?
+
+  @Option(
     help: "Least severe events to log: trace, debug, info, notice, warning, error, critical.",
     completion: .list(["trace", "debug", "info", "notice", "warning", "error", "critical"]))
   var logLevel = "info"
@@ -55,7 +62,7 @@ struct HostOptions: ParsableArguments {
 
   @Option(help: .hidden) var readyFile: String?
 
-  func configuration(_ service: String, listen: String?) throws -> HostConfiguration {
+  func configuration(_ service: ServiceKind, listen: String?) throws -> HostConfiguration {
     do {
       if let failpoints = Settings.value(nil, variable: "CHANCERY_FAILPOINTS") { try Failpoint.arm(failpoints) }
       let endpoint = try listen.map { try Endpoint(parsing: $0) }
@@ -66,7 +73,8 @@ struct HostOptions: ParsableArguments {
             + "give --tls-cert, --tls-key and --tls-ca")
       }
       var configuration = HostConfiguration(
-        service: service, name: name, version: Version.number, listen: endpoint)
+        service: service.rawValue, name: name, version: Version.number, listen: endpoint)
+      configuration.admin = try admin(of: service)
       if let address = Settings.value(logger, variable: "CHANCERY_LOGGER") {
         configuration.telemetry = .endpoints([try Endpoint(parsing: address)])
       }
@@ -75,7 +83,7 @@ struct HostOptions: ParsableArguments {
       configuration.threads = max(1, ioThreads)
       configuration.gracePeriod = .seconds(gracePeriod)
       if let readyFile {
-        configuration.onReady = { endpoint in ReadyFile.write(endpoint?.description ?? "-", to: readyFile) }
+        configuration.onReady = { address, admin in ReadyFile.write([address, admin], to: readyFile) }
       }
       return configuration
     } catch let failure as CommandFailure {
@@ -84,16 +92,30 @@ struct HostOptions: ParsableArguments {
       throw CommandFailure.usage("\(error)")
     }
   }
+
+  private func admin(of service: ServiceKind) throws -> Endpoint? {
+    switch Settings.value(adminListen, variable: "CHANCERY_ADMIN_LISTEN") {
+    case nil: service.standardAdmin
+    case "none": nil
+    case let address?: try Endpoint(parsing: address)
+    }
+  }
 }
 
-/// Tells a parent process where a service listens: a file that appears, whole, when it does.
+/// Tells a parent process where a service listens, and then where its admin port does: a file that appears, whole, when they
+/// do, with a line for each, in which `-` stands for no address.
 enum ReadyFile {
-  static func write(_ address: String, to path: String) {
+  static func write(_ addresses: [Endpoint?], to path: String) {
     do {
-      try Data((address + "\n").utf8).write(to: URL(filePath: path), options: .atomic)
+      try Data(addresses.map { ($0?.description ?? "-") + "\n" }.joined().utf8).write(
+        to: URL(filePath: path), options: .atomic)
     } catch {
       StandardError.write("\(path) cannot be written: \(error)\n")
     }
+  }
+
+  static func read(_ path: String) throws -> [String] {
+    try String(contentsOf: URL(filePath: path), encoding: .utf8).split(separator: "\n").map(String.init)
   }
 }
 
@@ -144,13 +166,13 @@ struct CoordinatorCommand: AsyncParsableCommand {
     var policy = BatchPolicy()
     policy.budget.failures = failureLimit
     policy.budget.signerLosses = signerLossLimit
-    try await chancery.run(try host.configuration("coordinator", listen: listen)) { [options, policy] host in
+    try await chancery.run(try host.configuration(.coordinator, listen: listen)) { [options, policy] host in
       let database = try Databases.open(
         url, readURL: readURL, connections: connections, name: "chancery-coordinator", policy: policy)
       try await database.schema.requireCurrent()
       let coordinator = Coordinator(
         store: database, clock: host.clock, random: host.random, observer: host.registry, options: options)
-      try await host.serve(coordinator)
+      try await host.serve(coordinator, needs: [.database(database)])
       await database.close()
     }
   }
@@ -189,7 +211,7 @@ struct KeyKeeperCommand: AsyncParsableCommand {
     } catch {
       throw CommandFailure.usage("redis url: \(error)")
     }
-    try await chancery.run(try host.configuration("keykeeper", listen: listen)) { [options] host in
+    try await chancery.run(try host.configuration(.keykeeper, listen: listen)) { [options] host in
       let database = try Databases.open(url, connections: connections, name: "chancery-keykeeper")
       try await database.schema.requireCurrent()
       let redisPool = RedisPool(redisConfiguration, limits: PoolLimits(connections: 2))
@@ -198,7 +220,7 @@ struct KeyKeeperCommand: AsyncParsableCommand {
         store: database, cache: RedisLeaseCache(pool: redisPool),
         keyEncryptionKey: keyEncryptionKey, compute: compute, clock: host.clock,
         random: host.random, observer: host.registry, configuration: options)
-      try await host.serve(keyKeeper)
+      try await host.serve(keyKeeper, needs: [.database(database), .redis(redisPool)])
       await compute.shutDown()
       await redisPool.close()
       await database.close()
@@ -230,16 +252,19 @@ struct SignerCommand: AsyncParsableCommand {
     let keyKeepers = try endpoints(keykeeper, "CHANCERY_KEYKEEPER", Setting.keykeeper.standard!)
     let threads = threads ?? ComputePool.availableCores
     let timing = try times.timing()
-    try await chancery.run(try host.configuration("signer", listen: nil)) { host in
+    try await chancery.run(try host.configuration(.signer, listen: nil)) { host in
       try ProcessHardening.disableCoreDumps()
       let compute = try ComputePool(threads: threads, name: "sign")
       var options = SignerOptions(name: host.configuration.name, threads: threads)
       options.timing = timing
+      let coordinators = coordinators.map { host.channel(to: [$0]) }
+      let keyKeeper = host.channel(to: keyKeepers)
       let signer = try Signer(
-        coordinators: coordinators.map { host.channel(to: [$0]) }, keyKeeper: host.channel(to: keyKeepers),
+        coordinators: coordinators, keyKeeper: keyKeeper,
         compute: compute, clock: host.clock, random: host.random, observer: host.registry,
         options: options)
-      try await host.serve(signer)
+      try await host.serve(
+        signer, needs: [.server("coordinator", anyOf: coordinators), .server("keykeeper", anyOf: [keyKeeper])])
       await compute.shutDown()
     }
   }
@@ -268,7 +293,7 @@ struct LoggerCommand: AsyncParsableCommand {
 
   func run() async throws {
     let url = try Settings.required(databaseURL, option: "database-url", variable: "CHANCERY_DATABASE_URL")
-    var configuration = try host.configuration("logger", listen: listen)
+    var configuration = try host.configuration(.logger, listen: listen)
     configuration.telemetry = .own
     try await chancery.run(configuration) { host in
       let database = try Databases.open(url, connections: connections, name: "chancery-logger")
@@ -278,7 +303,7 @@ struct LoggerCommand: AsyncParsableCommand {
       let logger = LoggerCore(
         store: database, clock: host.clock, random: host.random, observer: host.registry,
         wallClock: { Timestamp.now() }, options: options)
-      try await host.serve(logger)
+      try await host.serve(logger, needs: [.database(database)])
       await database.close()
     }
   }

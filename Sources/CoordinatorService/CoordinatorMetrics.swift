@@ -1,0 +1,26 @@
+import Storage
+public import Telemetry
+
+extension Coordinator {
+  /// What its metrics mean.
+  public static let metrics: [MetricDescription] = [
+    .counter("chancery_jobs_submitted_total", "Jobs submitted, each idempotency key once"),
+    .counter("chancery_jobs_ended_total", "Jobs whose last batch ended here"),
+    .counter("chancery_records_put_total", "Records appended"),
+    .counter("chancery_signatures_stored_total", "Records signed: one signature was stored for each"),
+    .counter("chancery_records_already_signed_total", "Records of a batch that another job had signed before"),
+    .counter("chancery_records_failed_total", "Records that could not be signed, or were gone"),
+    .counter("chancery_batches_committed_total", "Batches whose results were stored"),
+    .counter(
+      "chancery_batches_refused_total",
+      "Results that were refused because their batch or lease was no longer the signer's",
+      series: CommitRefusal.allCases.map { ["reason": $0.label] }),
+    .counter(
+      "chancery_batches_returned_total", "Batches that came back unsigned, by cause",
+      series: ["drained", "key_unavailable", "signer_lost", "failed"].map { ["cause": $0] }),
+    .counter("chancery_batches_reclaimed_total", "Batches taken over from coordinators that had stopped"),
+    .counter("chancery_commits_total", "Results that the database has answered"),
+    .counter("chancery_commit_seconds_total", "Time that statements which store results took"),
+    MetricDescription("chancery_signers_connected", "Signers whose work stream is open"),
+  ]
+}
