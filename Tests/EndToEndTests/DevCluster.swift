@@ -1,5 +1,6 @@
 import Foundation
 import LocalServers
+import TestWorld
 import Testing
 
 /// A cluster that `chancery dev` runs, as a user starts it, and the command line in front of it.
@@ -98,6 +99,13 @@ final class DevCluster: Sendable {
   func pid(of name: String) throws -> Int32 { try #require(try processes()[name]?.pid, "\(name) does not run") }
 
   func address(of name: String) throws -> String { try #require(try processes()[name]?.address) }
+
+  /// Asks the admin port of a service for a page.
+  func admin(_ name: String, _ path: String, method: String = "GET") throws -> RawConnection.Answer {
+    let process = try #require(try description()["processes"].list.first { $0["name"].text == name })
+    let port = try #require(process["admin"].text.flatMap { Int($0.split(separator: ":").last ?? "") }, "\(name)")
+    return try RawConnection.request(path, method: method, port: port)
+  }
 
   /// Where everything is, and the certificates of an operator, as commands and services read it.
   func addresses() throws -> [String: String] {

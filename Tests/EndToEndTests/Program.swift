@@ -83,6 +83,10 @@ struct JSON: @unchecked Sendable {
   var number: Int? { (value as? NSNumber)?.intValue }
 }
 
+/// The folder of the whole package.
+let packageFolder = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+  .deletingLastPathComponent()
+
 /// Waits until something outside this process holds, looking again and again; fails after a minute.
 func eventually(
   _ what: String, sourceLocation: SourceLocation = #_sourceLocation, _ condition: () async throws -> Bool
