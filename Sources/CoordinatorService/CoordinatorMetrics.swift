@@ -21,6 +21,12 @@ extension Coordinator {
     .counter("chancery_batches_reclaimed_total", "Batches taken over from coordinators that had stopped"),
     .counter("chancery_commits_total", "Results that the database has answered"),
     .counter("chancery_commit_seconds_total", "Time that statements which store results took"),
+    MetricDescription("chancery_jobs_running", "Jobs that run, in the whole database"),
+    MetricDescription(
+      "chancery_batches_pending",
+      "Batches of running jobs that wait for a signer, in the whole database; of a long job as many as are planned ahead"
+    ),
+    MetricDescription("chancery_batches_leased", "Batches that signers have, in the whole database"),
     MetricDescription("chancery_signers_connected", "Signers whose work stream is open"),
   ]
 }

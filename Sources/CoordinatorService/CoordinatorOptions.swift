@@ -10,6 +10,8 @@ public struct CoordinatorOptions: Sendable {
   public var pollInterval: Duration = .milliseconds(250)
   /// How often it checks that the store's idea of its batches is its own.
   public var reconcileInterval: Duration = .seconds(2)
+  /// How often `watchBacklog` looks.
+  public var backlogInterval: Duration = .seconds(5)
   /// The most batches claimed with one call of the store.
   public var claimLimit = 64
   /// The most results stored with one call of the store.

@@ -60,6 +60,14 @@ extension PostgresDatabase {
   }
 
   /// See `JobStore`.
+  public func backlog() async throws(StorageError) -> Backlog {
+    try await query(JobStatements.backlog) { result in
+      Backlog(
+        jobs: try result.number(0, 0), batchesPending: try result.number(0, 1), batchesLeased: try result.number(0, 2))
+    }
+  }
+
+  /// See `JobStore`.
   public func endFinishedJobs() async throws(StorageError) -> [JobID] {
     let candidates: [JobID] = try await query(JobStatements.finished) { result in
       try result.map { try result.uniqueID($0, 0) }
@@ -138,6 +146,22 @@ enum JobStatements {
     \(jobs) WHERE (j.created_at, j.id) < ($2::timestamptz, $3::uuid)
     ORDER BY j.created_at DESC, j.id DESC LIMIT $1::bigint
     """, isReadOnly: true)
+
+  static let backlog: PostgresStatement = {
+    func count(_ state: String) -> String {
+      """
+      (SELECT count(*) FROM chancery.batches b
+       WHERE b.is_open AND b.state = '\(state)' AND b.priority = j.priority AND b.job_number = j.number)
+      """
+    }
+    return PostgresStatement(
+      """
+      SELECT count(*) FILTER (WHERE j.state = 'running'),
+        coalesce(sum(\(count("pending"))) FILTER (WHERE j.state = 'running'), 0)::bigint,
+        coalesce(sum(\(count("leased"))), 0)::bigint
+      FROM chancery.jobs j WHERE j.state IN ('running', 'paused')
+      """, isReadOnly: true)
+  }()
 
   static let lock: PostgresStatement = "SELECT state FROM chancery.jobs WHERE id = $1::uuid FOR UPDATE"
 

@@ -52,6 +52,9 @@ public protocol JobStore: Sendable {
   /// Ends the jobs whose every batch has ended. Returns them.
   func endFinishedJobs() async throws(StorageError) -> [JobID]
 
+  /// How much there is to do, for people.
+  func backlog() async throws(StorageError) -> Backlog
+
   /// Says that `coordinator` lives; the first call registers it.
   func heartbeat(_ coordinator: CoordinatorID) async throws(StorageError)
 

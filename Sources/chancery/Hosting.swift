@@ -14,8 +14,12 @@ extension HostContext {
   func serve(_ coordinator: Coordinator, needs: [ReadinessCheck] = []) async throws {
     try await serve(
       HostedService(
-        services: coordinator.services, needs: needs, metrics: Coordinator.metrics, run: coordinator.run,
-        drain: coordinator.drain))
+        services: coordinator.services, needs: needs, metrics: Coordinator.metrics,
+        run: {
+          async let watch: Void = coordinator.watchBacklog()
+          await coordinator.run()
+          await watch
+        }, drain: coordinator.drain))
   }
 
   func serve(_ keyKeeper: KeyKeeper, needs: [ReadinessCheck] = []) async throws {

@@ -31,6 +31,12 @@ struct AdminTests {
       #expect(coordinator.sum("chancery_batches_returned_total") == 0)
       let keyKeeper = try Exposition(cluster, "keykeeper-1")
       #expect(["\(Int(keyKeeper.sum("chancery_leases_granted_total")))"] == grants)
+      try await eventually("the backlog is known to be empty") {
+        let backlog = try Exposition(cluster, "coordinator-1")
+        return ["chancery_jobs_running", "chancery_batches_pending", "chancery_batches_leased"].allSatisfy {
+          backlog.sum($0) == 0
+        }
+      }
       let signer = try Exposition(cluster, "signer-1")
       #expect(signer.sum("chancery_records_signed_total") == 2000)
       try await eventually("the signer has heard that all is stored, and the keys are back") {

@@ -78,6 +78,8 @@ struct RoutedStores: AuditStore, EventStore, JobStore, KeyStore, RecordStore {
 
   func endFinishedJobs() async throws(StorageError) -> [JobID] { try await coordinator.endFinishedJobs() }
 
+  func backlog() async throws(StorageError) -> Backlog { try await coordinator.backlog() }
+
   func heartbeat(_ id: CoordinatorID) async throws(StorageError) { try await coordinator.heartbeat(id) }
 
   func reclaimFromStaleCoordinators(timeout: Duration) async throws(StorageError) -> Int {

@@ -126,6 +126,26 @@ extension ConformanceCase {
       #expect(try await scene.claim(10).count == 1)
     },
 
+    ConformanceCase("the backlog is what waits for running jobs, and what signers have") { scene async throws in
+      #expect(try await scene.store.backlog() == Backlog())
+      try await scene.putRecords(10)
+      let lease = try await scene.leaseOfNewKey()
+      let job = try await scene.plannedJob()
+      #expect(try await scene.store.backlog() == Backlog(jobs: 1, batchesPending: 5))
+      let batch = try await scene.claimOne()
+      let other = try await scene.plannedJob()
+      #expect(try await scene.store.backlog() == Backlog(jobs: 2, batchesPending: 9, batchesLeased: 1))
+      _ = try await scene.store.setState(job.id, to: .paused)
+      #expect(try await scene.store.backlog() == Backlog(jobs: 1, batchesPending: 5, batchesLeased: 1))
+      _ = try await scene.commit(try await scene.result(batch, lease))
+      _ = try await scene.store.setState(job.id, to: .running)
+      _ = try await scene.store.setState(other.id, to: .cancelled)
+      #expect(try await scene.store.backlog() == Backlog(jobs: 1, batchesPending: 4))
+      for _ in 0..<4 { try await scene.signNext(lease) }
+      #expect(try await scene.store.endFinishedJobs() == [job.id])
+      #expect(try await scene.store.backlog() == Backlog())
+    },
+
     ConformanceCase("a paused job is not planned further") { scene async throws in
       try await scene.putRecords(4)
       try await scene.addKeys(1)

@@ -86,6 +86,19 @@ extension MemoryDatabase {
       return finished
     }
   }
+
+  /// See `JobStore`.
+  public func backlog() async throws(StorageError) -> Backlog {
+    try await step { state, _ throws(StorageError) in
+      state.jobs.values.reduce(into: Backlog()) { backlog, job in
+        if job.state == .running {
+          backlog.jobs += 1
+          backlog.batchesPending += job.batches.count { $0.state == .pending }
+        }
+        backlog.batchesLeased += job.batches.count { $0.state == .leased }
+      }
+    }
+  }
 }
 
 extension MemoryState {
