@@ -38,6 +38,8 @@ public struct KeyKeeperConfiguration: Sendable {
 
   /// How often the cache is compared with the store.
   public var reconcileInterval: Duration = .seconds(30)
+  /// How often `watchKeys` looks.
+  public var watchInterval: Duration = .seconds(5)
   /// How many keys are generated at a time.
   public var generators = 2
 

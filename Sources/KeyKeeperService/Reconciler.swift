@@ -33,12 +33,8 @@ struct Reconciler: Sendable {
   }
 
   private func compare(_ algorithm: SignatureAlgorithm) async throws(StorageError) -> Bool {
-    let labels = ["algorithm": algorithm.name]
-    context.observer.gauge("chancery_acquires_waiting", labels, to: Double(lines[algorithm].waiterCount))
     // A cache that must be rebuilt is rebuilt when somebody wants a key.
     guard let occupancy = try await context.cache.occupancy(algorithm) else { return false }
-    context.observer.gauge("chancery_keys_free", labels, to: Double(occupancy.free))
-    context.observer.gauge("chancery_keys_leased", labels, to: Double(occupancy.leased))
     return try await context.store.activeKeyCount(algorithm) != occupancy.free + occupancy.leased
   }
 }

@@ -25,8 +25,12 @@ extension HostContext {
   func serve(_ keyKeeper: KeyKeeper, needs: [ReadinessCheck] = []) async throws {
     try await serve(
       HostedService(
-        services: keyKeeper.services, needs: needs, metrics: KeyKeeper.metrics, run: keyKeeper.run,
-        drain: keyKeeper.drain, flush: keyKeeper.drain))
+        services: keyKeeper.services, needs: needs, metrics: KeyKeeper.metrics,
+        run: {
+          async let watch: Void = keyKeeper.watchKeys()
+          await keyKeeper.run()
+          await watch
+        }, drain: keyKeeper.drain, flush: keyKeeper.drain))
   }
 
   func serve(_ logger: LoggerCore, needs: [ReadinessCheck] = []) async throws {
