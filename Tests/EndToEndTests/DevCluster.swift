@@ -100,6 +100,9 @@ final class DevCluster: Sendable {
 
   func address(of name: String) throws -> String { try #require(try processes()[name]?.address) }
 
+  /// Where the admin ports of the services listen.
+  func adminAddresses() throws -> [String] { try description()["processes"].list.compactMap { $0["admin"].text } }
+
   /// Asks the admin port of a service for a page.
   func admin(_ name: String, _ path: String, method: String = "GET") throws -> RawConnection.Answer {
     let process = try #require(try description()["processes"].list.first { $0["name"].text == name })
