@@ -138,6 +138,17 @@ import Testing
     }
   }
 
+  @Test func openConnectionsHoldNothingUp() async throws {
+    var connections: [RawConnection] = []
+    try await withServer { port in
+      connections = try (0..<3).map { _ in try RawConnection(port: port) }
+      connections[0].send("GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+      #expect(try connections[0].answer().status == 200)
+      connections[1].send("GET / HT")
+    }
+    for connection in connections { #expect(try connection.rest() == "") }
+  }
+
   @Test func aPortInUseIsNamed() async throws {
     try await withServer { port in
       let loops = EventLoops()
