@@ -86,7 +86,12 @@ extension ReadinessCheck {
           reasons.append("\(error)")
         }
       }
-      throw RPCError(.unavailable, reasons.joined(separator: "; "))
+      throw NoneServes(description: reasons.joined(separator: "; "))
     }
+  }
+
+  private struct NoneServes: Error, CustomStringConvertible {
+    /// Why, for each of the servers.
+    let description: String
   }
 }
