@@ -48,10 +48,13 @@ import Testing
     let parts = [
       ("_sum", nil, 2.5), ("_count", nil, 3), ("_bucket", "+Inf", 3), ("_bucket", "10", 2), ("_bucket", "2.5", 1),
     ]
-    let distribution = parts.map { suffix, bound, value in
-      MetricSample(
-        family: "took_seconds", suffix: suffix, labels: bound.map { ["le": $0, "z": "a"] } ?? ["z": "a"],
-        kind: .histogram, value: value)
+    let distribution = ["b", "a"].flatMap { method in
+      parts.map { suffix, bound, value in
+        MetricSample(
+          family: "took_seconds", suffix: suffix,
+          labels: ["method": method].merging(bound.map { ["le": $0] } ?? [:]) { $1 },
+          kind: .histogram, value: value)
+      }
     }
     #expect(
       registry.exposition(with: distribution + odd) == """
@@ -66,11 +69,16 @@ import Testing
         odd{i="6"} 9007199254740994
         # HELP took_seconds Took seconds
         # TYPE took_seconds histogram
-        took_seconds_bucket{le="2.5",z="a"} 1
-        took_seconds_bucket{le="10",z="a"} 2
-        took_seconds_bucket{le="+Inf",z="a"} 3
-        took_seconds_count{z="a"} 3
-        took_seconds_sum{z="a"} 2.5
+        took_seconds_bucket{le="2.5",method="a"} 1
+        took_seconds_bucket{le="10",method="a"} 2
+        took_seconds_bucket{le="+Inf",method="a"} 3
+        took_seconds_count{method="a"} 3
+        took_seconds_sum{method="a"} 2.5
+        took_seconds_bucket{le="2.5",method="b"} 1
+        took_seconds_bucket{le="10",method="b"} 2
+        took_seconds_bucket{le="+Inf",method="b"} 3
+        took_seconds_count{method="b"} 3
+        took_seconds_sum{method="b"} 2.5
 
         """)
   }

@@ -40,6 +40,9 @@ public struct MetricSample: Sendable, Hashable {
     labels.sorted { $0.key < $1.key }.map { (name: $0.key, value: $0.value) }
   }
 
+  /// The upper end of a bucket.
+  fileprivate var bound: Double { labels["le"].flatMap(Double.init) ?? .infinity }
+
   /// The sample as messages carry it.
   public var message: ChanceryV1.Metric {
     ChanceryV1.Metric(
@@ -49,15 +52,15 @@ public struct MetricSample: Sendable, Hashable {
 }
 
 extension [MetricSample] {
-  /// By name and labels; the buckets of a histogram by their bounds.
+  /// By name and labels; a histogram is in one piece, its buckets first, by their bounds.
   mutating func order() {
-    sort { left, right in
-      if left.family != right.family { return left.family.rawValue < right.family.rawValue }
-      if left.suffix != right.suffix { return left.suffix < right.suffix }
-      return left.sortedLabels.lexicographicallyPrecedes(right.sortedLabels) { left, right in
-        guard left.name == "le", right.name == "le", left.value != right.value else { return left < right }
-        return (Double(left.value) ?? .infinity) < (Double(right.value) ?? .infinity)
-      }
-    }
+    let labelled = map { sample in (sample: sample, labels: sample.sortedLabels.filter { $0.name != "le" }) }
+    self = labelled.sorted { left, right in
+      let (one, other) = (left.sample, right.sample)
+      if one.family != other.family { return one.family.rawValue < other.family.rawValue }
+      if left.labels.lexicographicallyPrecedes(right.labels, by: <) { return true }
+      if right.labels.lexicographicallyPrecedes(left.labels, by: <) { return false }
+      return one.suffix != other.suffix ? one.suffix < other.suffix : one.bound < other.bound
+    }.map(\.sample)
   }
 }
