@@ -14,7 +14,7 @@ extension Coordinator {
     .counter(
       "chancery_batches_refused_total",
       "Results that were refused because their batch or lease was no longer the signer's",
-      series: CommitRefusal.allCases.map { ["reason": $0.label] }),
+      series: CommitRefusal.allCases.map { ["reason": $0.rawValue] }),
     .counter(
       "chancery_batches_returned_total", "Batches that came back unsigned, by cause",
       series: ["drained", "key_unavailable", "signer_lost", "failed"].map { ["cause": $0] }),

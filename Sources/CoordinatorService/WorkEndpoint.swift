@@ -204,7 +204,7 @@ struct WorkEndpoint: ChanceryV1.Batches.Service {
       try await session.send(
         .committed(.init(batch: ref, inserted: UInt32(inserted), alreadySigned: UInt32(alreadySigned))))
     case .refused(let refusal):
-      coordinator.observer.count("chancery_batches_refused_total", ["reason": refusal.label], by: 1)
+      coordinator.observer.count("chancery_batches_refused_total", ["reason": refusal.rawValue], by: 1)
       coordinator.observer.event(.warning, "batch.refused", refusal.explanation, signed.batch.attributes)
       // A batch that is still leased at this attempt is given out again; any other is somebody else's.
       coordinator.giveBack([ReturnedBatch(batch: signed.batch, cause: refusal.cause)])
@@ -227,18 +227,6 @@ extension BatchReturn {
 }
 
 extension CommitRefusal {
-  /// Its name in the protocol, for metrics.
-  var label: String {
-    switch self {
-    case .staleAttempt: "STALE_ATTEMPT"
-    case .staleLease: "STALE_LEASE"
-    case .keyDisabled: "KEY_DISABLED"
-    case .wrongAlgorithm: "WRONG_ALGORITHM"
-    case .wrongHolder: "WRONG_HOLDER"
-    case .wrongRecords: "WRONG_RECORDS"
-    }
-  }
-
   /// For people.
   var explanation: String {
     switch self {

@@ -10,7 +10,8 @@ struct ManifestKeyTests {
     let file = "\(folder.path)/key.pem"
     _ = try await Program.run("openssl", ["genpkey", "-algorithm", "ed25519", "-out", file])
     let start = [
-      "serve", "coordinator", "--database-url", "host=/nowhere", "--listen", "127.0.0.1:0", "--manifest-key",
+      "serve", "coordinator", "--database-url", "host=/nowhere", "--listen", "127.0.0.1:0", "--admin-listen", "none",
+      "--manifest-key",
     ]
     try FileManager.default.setAttributes([.posixPermissions: 0o644], ofItemAtPath: file)
     let open = try await Program.run(Program.chancery, start + [file])
