@@ -14,6 +14,7 @@
 #include "chancery/v1/jobs.pb-c.h"
 #include "chancery/v1/keys.pb-c.h"
 #include "chancery/v1/leases.pb-c.h"
+#include "chancery/v1/logs.pb-c.h"
 #include "chancery/v1/metrics.pb-c.h"
 #include "chancery/v1/records.pb-c.h"
 #include "chancery/v1/reflection.pb-c.h"
@@ -178,11 +179,32 @@ static inline const ProtobufCMessageDescriptor *chancery__v1__release_lease_requ
 static inline const ProtobufCMessageDescriptor *chancery__v1__release_lease_response__descriptor_address(void) {
   return &chancery__v1__release_lease_response__descriptor;
 }
+static inline const ProtobufCMessageDescriptor *chancery__v1__event_filter__descriptor_address(void) {
+  return &chancery__v1__event_filter__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *chancery__v1__query_logs_request__descriptor_address(void) {
+  return &chancery__v1__query_logs_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *chancery__v1__query_logs_response__descriptor_address(void) {
+  return &chancery__v1__query_logs_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *chancery__v1__tail_logs_request__descriptor_address(void) {
+  return &chancery__v1__tail_logs_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *chancery__v1__tail_logs_response__descriptor_address(void) {
+  return &chancery__v1__tail_logs_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *chancery__v1__logged_event__descriptor_address(void) {
+  return &chancery__v1__logged_event__descriptor;
+}
 static inline const ProtobufCMessageDescriptor *chancery__v1__service_instance__descriptor_address(void) {
   return &chancery__v1__service_instance__descriptor;
 }
 static inline const ProtobufCMessageDescriptor *chancery__v1__label__descriptor_address(void) {
   return &chancery__v1__label__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *chancery__v1__histogram__descriptor_address(void) {
+  return &chancery__v1__histogram__descriptor;
 }
 static inline const ProtobufCMessageDescriptor *chancery__v1__metric__descriptor_address(void) {
   return &chancery__v1__metric__descriptor;
@@ -198,6 +220,18 @@ static inline const ProtobufCMessageDescriptor *chancery__v1__metrics_snapshot__
 }
 static inline const ProtobufCMessageDescriptor *chancery__v1__service_metrics__descriptor_address(void) {
   return &chancery__v1__service_metrics__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *chancery__v1__metrics_range_request__descriptor_address(void) {
+  return &chancery__v1__metrics_range_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *chancery__v1__metrics_range__descriptor_address(void) {
+  return &chancery__v1__metrics_range__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *chancery__v1__range_series__descriptor_address(void) {
+  return &chancery__v1__range_series__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *chancery__v1__range_point__descriptor_address(void) {
+  return &chancery__v1__range_point__descriptor;
 }
 static inline const ProtobufCMessageDescriptor *chancery__v1__put_records_request__descriptor_address(void) {
   return &chancery__v1__put_records_request__descriptor;

@@ -83,6 +83,57 @@ extension ChanceryV1 {
 }
 
 extension ChanceryV1 {
+  /// How often values of each size occurred, to better than 1 %. Values are integers: microseconds where the metric's
+  /// name ends in "_seconds", bytes where it ends in "_bytes".
+  ///
+  /// Buckets are log-linear as those of HdrHistogram (https://hdrhistogram.org) with 128 sub-buckets: values below 128
+  /// have a bucket each, above that every power of two has 64 buckets of the same width. With e = floor(log2(v)), the
+  /// bucket of v is
+  ///   v                                    for v < 128,
+  ///   64 * (e - 6) + (v >> (e - 6))        for v >= 128,
+  /// so that bucket i >= 128 begins at (64 + i % 64) << (i / 64 - 1) and has the width 1 << (i / 64 - 1). Reported is
+  /// the middle of a bucket, which is off by at most 1/128 of the value.
+  public struct Histogram: ProtobufMessage {
+    /// The buckets that are not empty, rising. At most 2431, the bucket of 2^43 - 1; larger values count as that one.
+    public var indices: [UInt32] = []
+    /// How many values are in each of them; as many as indices, none of them 0.
+    public var counts: [UInt64] = []
+    /// How many values there are: the sum of counts.
+    public var count: UInt64 = 0
+    /// The sum of the values.
+    public var sum: Double = 0
+
+    /// The full name of the message type.
+    public static let protobufName = "chancery.v1.Histogram"
+
+    /// A message whose fields all have their default.
+    public init() {}
+
+    /// A message with the given fields; the others have their default.
+    public init(indices: [UInt32] = [], counts: [UInt64] = [], count: UInt64 = 0, sum: Double = 0) {
+      self.indices = indices
+      self.counts = counts
+      self.count = count
+      self.sum = sum
+    }
+
+    /// Decodes a message from its wire format.
+    ///
+    /// - Throws: ``ProtobufError`` naming the field and the reason.
+    public init(protobuf bytes: Span<UInt8>, limits: DecodeLimits) throws(ProtobufError) {
+      self = try Self.decode(bytes, limits: limits)
+    }
+
+    /// The message in wire format.
+    ///
+    /// - Throws: ``ProtobufError`` naming the field and the reason.
+    public func protobufBytes() throws(ProtobufError) -> [UInt8] {
+      try encode()
+    }
+  }
+}
+
+extension ChanceryV1 {
   /// One number that a service keeps.
   public struct Metric: ProtobufMessage {
     /// As Prometheus names it, with unit, such as "chancery_records_signed_total".
@@ -91,8 +142,10 @@ extension ChanceryV1 {
     public var labels: [ChanceryV1.Label] = []
     /// What the value means.
     public var kind: ChanceryV1.MetricKind = .unspecified
-    /// The value.
+    /// The value of a counter or gauge.
     public var value: Double = 0
+    /// The value of a histogram.
+    public var histogram: ChanceryV1.Histogram? = nil
 
     /// The full name of the message type.
     public static let protobufName = "chancery.v1.Metric"
@@ -102,12 +155,14 @@ extension ChanceryV1 {
 
     /// A message with the given fields; the others have their default.
     public init(
-      name: String = "", labels: [ChanceryV1.Label] = [], kind: ChanceryV1.MetricKind = .unspecified, value: Double = 0
+      name: String = "", labels: [ChanceryV1.Label] = [], kind: ChanceryV1.MetricKind = .unspecified, value: Double = 0,
+      histogram: ChanceryV1.Histogram? = nil
     ) {
       self.name = name
       self.labels = labels
       self.kind = kind
       self.value = value
+      self.histogram = histogram
     }
 
     /// Decodes a message from its wire format.
@@ -272,6 +327,178 @@ extension ChanceryV1 {
 }
 
 extension ChanceryV1 {
+  /// Asks for the last seconds of a metric.
+  public struct MetricsRangeRequest: ProtobufMessage {
+    /// The metric's name.
+    public var name: String = ""
+    /// Only series that have all of these labels; "service" and "instance" are labels too. At most 16.
+    public var matching: [ChanceryV1.Label] = []
+    /// The labels by which series are summed up, of which "service" and "instance" may be some; none for one series. At
+    /// most 8.
+    public var by: [String] = []
+    /// How far back, 1 to 900.
+    public var durationS: UInt32 = 0
+
+    /// The full name of the message type.
+    public static let protobufName = "chancery.v1.MetricsRangeRequest"
+
+    /// A message whose fields all have their default.
+    public init() {}
+
+    /// A message with the given fields; the others have their default.
+    public init(name: String = "", matching: [ChanceryV1.Label] = [], by: [String] = [], durationS: UInt32 = 0) {
+      self.name = name
+      self.matching = matching
+      self.by = by
+      self.durationS = durationS
+    }
+
+    /// Decodes a message from its wire format.
+    ///
+    /// - Throws: ``ProtobufError`` naming the field and the reason.
+    public init(protobuf bytes: Span<UInt8>, limits: DecodeLimits) throws(ProtobufError) {
+      self = try Self.decode(bytes, limits: limits)
+    }
+
+    /// The message in wire format.
+    ///
+    /// - Throws: ``ProtobufError`` naming the field and the reason.
+    public func protobufBytes() throws(ProtobufError) -> [UInt8] {
+      try encode()
+    }
+  }
+}
+
+extension ChanceryV1 {
+  /// The last seconds of a metric.
+  public struct MetricsRange: ProtobufMessage {
+    /// When the first second begins: microseconds since the Unix epoch, on Logger's clock.
+    public var startUs: Int64 = 0
+    /// How long each point lasts; 1000.
+    public var stepMs: UInt32 = 0
+    /// One for each group, by labels.
+    public var series: [ChanceryV1.RangeSeries] = []
+    /// Whether series were left out, or not kept, for want of room.
+    public var incomplete: Bool = false
+
+    /// The full name of the message type.
+    public static let protobufName = "chancery.v1.MetricsRange"
+
+    /// A message whose fields all have their default.
+    public init() {}
+
+    /// A message with the given fields; the others have their default.
+    public init(startUs: Int64 = 0, stepMs: UInt32 = 0, series: [ChanceryV1.RangeSeries] = [], incomplete: Bool = false)
+    {
+      self.startUs = startUs
+      self.stepMs = stepMs
+      self.series = series
+      self.incomplete = incomplete
+    }
+
+    /// Decodes a message from its wire format.
+    ///
+    /// - Throws: ``ProtobufError`` naming the field and the reason.
+    public init(protobuf bytes: Span<UInt8>, limits: DecodeLimits) throws(ProtobufError) {
+      self = try Self.decode(bytes, limits: limits)
+    }
+
+    /// The message in wire format.
+    ///
+    /// - Throws: ``ProtobufError`` naming the field and the reason.
+    public func protobufBytes() throws(ProtobufError) -> [UInt8] {
+      try encode()
+    }
+  }
+}
+
+extension ChanceryV1 {
+  /// The last seconds of one group of series.
+  public struct RangeSeries: ProtobufMessage {
+    /// The labels that were asked for in `by`.
+    public var labels: [ChanceryV1.Label] = []
+    /// What the points mean.
+    public var kind: ChanceryV1.MetricKind = .unspecified
+    /// One for each second, oldest first.
+    public var points: [ChanceryV1.RangePoint] = []
+
+    /// The full name of the message type.
+    public static let protobufName = "chancery.v1.RangeSeries"
+
+    /// A message whose fields all have their default.
+    public init() {}
+
+    /// A message with the given fields; the others have their default.
+    public init(
+      labels: [ChanceryV1.Label] = [], kind: ChanceryV1.MetricKind = .unspecified, points: [ChanceryV1.RangePoint] = []
+    ) {
+      self.labels = labels
+      self.kind = kind
+      self.points = points
+    }
+
+    /// Decodes a message from its wire format.
+    ///
+    /// - Throws: ``ProtobufError`` naming the field and the reason.
+    public init(protobuf bytes: Span<UInt8>, limits: DecodeLimits) throws(ProtobufError) {
+      self = try Self.decode(bytes, limits: limits)
+    }
+
+    /// The message in wire format.
+    ///
+    /// - Throws: ``ProtobufError`` naming the field and the reason.
+    public func protobufBytes() throws(ProtobufError) -> [UInt8] {
+      try encode()
+    }
+  }
+}
+
+extension ChanceryV1 {
+  /// One second.
+  public struct RangePoint: ProtobufMessage {
+    /// Of a counter, by how much it rose; of a gauge, its last value; of a histogram, nothing.
+    public var value: Double = 0
+    /// Of a histogram, how many values came.
+    public var count: UInt64 = 0
+    /// The value that half of them do not exceed, in the unit of the metric's name; nothing if none came.
+    public var p50: Double = 0
+    /// The value that 99 % of them do not exceed.
+    public var p99: Double = 0
+    /// Whether anything is known of this second. If not, there is a gap.
+    public var known: Bool = false
+
+    /// The full name of the message type.
+    public static let protobufName = "chancery.v1.RangePoint"
+
+    /// A message whose fields all have their default.
+    public init() {}
+
+    /// A message with the given fields; the others have their default.
+    public init(value: Double = 0, count: UInt64 = 0, p50: Double = 0, p99: Double = 0, known: Bool = false) {
+      self.value = value
+      self.count = count
+      self.p50 = p50
+      self.p99 = p99
+      self.known = known
+    }
+
+    /// Decodes a message from its wire format.
+    ///
+    /// - Throws: ``ProtobufError`` naming the field and the reason.
+    public init(protobuf bytes: Span<UInt8>, limits: DecodeLimits) throws(ProtobufError) {
+      self = try Self.decode(bytes, limits: limits)
+    }
+
+    /// The message in wire format.
+    ///
+    /// - Throws: ``ProtobufError`` naming the field and the reason.
+    public func protobufBytes() throws(ProtobufError) -> [UInt8] {
+      try encode()
+    }
+  }
+}
+
+extension ChanceryV1 {
   /// What a metric's value means.
   public enum MetricKind: ProtobufEnum {
     /// Never sent.
@@ -280,6 +507,8 @@ extension ChanceryV1 {
     case counter
     /// Rises and falls.
     case gauge
+    /// How often values of each size occurred: a Histogram. Only grows, from nothing at the start of an incarnation.
+    case histogram
     /// A number that the schema does not name; the sender may know a newer one.
     case unrecognized(Int32)
 
@@ -287,7 +516,7 @@ extension ChanceryV1 {
     public static let protobufName = "chancery.v1.MetricKind"
 
     /// The values that the schema names.
-    public static let allCases: [Self] = [.unspecified, .counter, .gauge]
+    public static let allCases: [Self] = [.unspecified, .counter, .gauge, .histogram]
 
     /// The value with a number, ``unrecognized(_:)`` if the schema does not name it.
     public init(rawValue: Int32) {
@@ -295,6 +524,7 @@ extension ChanceryV1 {
       case 0: self = .unspecified
       case 1: self = .counter
       case 2: self = .gauge
+      case 3: self = .histogram
       default: self = .unrecognized(rawValue)
       }
     }
@@ -305,6 +535,7 @@ extension ChanceryV1 {
       case .unspecified: 0
       case .counter: 1
       case .gauge: 2
+      case .histogram: 3
       case .unrecognized(let number): number
       }
     }
@@ -437,6 +668,34 @@ extension ChanceryV1.Label: CMessageConvertible {
   }
 }
 
+extension ChanceryV1.Histogram: CMessageConvertible {
+  package static var descriptor: MessageDescriptor {
+    MessageDescriptor(chancery__v1__histogram__descriptor_address())
+  }
+
+  package init(copying pointer: UnsafeRawPointer) {
+    let message = pointer.assumingMemoryBound(to: Chancery__V1__Histogram.self)
+    self.indices = MessageReader.scalars(message.pointee.indices, count: message.pointee.n_indices)
+    self.counts = MessageReader.scalars(message.pointee.counts, count: message.pointee.n_counts)
+    self.count = message.pointee.count
+    self.sum = message.pointee.sum
+  }
+
+  package func fill(_ pointer: UnsafeMutableRawPointer, _ writer: MessageWriter) throws(ProtobufError) {
+    let message = pointer.assumingMemoryBound(to: Chancery__V1__Histogram.self)
+    if !self.indices.isEmpty {
+      message.pointee.n_indices = self.indices.count
+      message.pointee.indices = try writer.scalars(self.indices)
+    }
+    if !self.counts.isEmpty {
+      message.pointee.n_counts = self.counts.count
+      message.pointee.counts = try writer.scalars(self.counts)
+    }
+    message.pointee.count = self.count
+    message.pointee.sum = self.sum
+  }
+}
+
 extension ChanceryV1.Metric: CMessageConvertible {
   package static var descriptor: MessageDescriptor {
     MessageDescriptor(chancery__v1__metric__descriptor_address())
@@ -448,6 +707,7 @@ extension ChanceryV1.Metric: CMessageConvertible {
     self.labels = MessageReader.messages(message.pointee.labels, count: message.pointee.n_labels)
     self.kind = ChanceryV1.MetricKind(rawValue: Int32(truncatingIfNeeded: message.pointee.kind.rawValue))
     self.value = message.pointee.value
+    self.histogram = MessageReader.message(message.pointee.histogram)
   }
 
   package func fill(_ pointer: UnsafeMutableRawPointer, _ writer: MessageWriter) throws(ProtobufError) {
@@ -461,6 +721,9 @@ extension ChanceryV1.Metric: CMessageConvertible {
     }
     message.pointee.kind = Chancery__V1__MetricKind(rawValue: .init(truncatingIfNeeded: self.kind.rawValue))
     message.pointee.value = self.value
+    if let value = self.histogram {
+      message.pointee.histogram = try writer.message(value, as: Chancery__V1__Histogram.self, "histogram")
+    }
   }
 }
 
@@ -541,5 +804,110 @@ extension ChanceryV1.ServiceMetrics: CMessageConvertible {
       message.pointee.metrics = try writer.messages(self.metrics, as: Chancery__V1__Metric.self, "metrics")
     }
     message.pointee.events_dropped = self.eventsDropped
+  }
+}
+
+extension ChanceryV1.MetricsRangeRequest: CMessageConvertible {
+  package static var descriptor: MessageDescriptor {
+    MessageDescriptor(chancery__v1__metrics_range_request__descriptor_address())
+  }
+
+  package init(copying pointer: UnsafeRawPointer) {
+    let message = pointer.assumingMemoryBound(to: Chancery__V1__MetricsRangeRequest.self)
+    self.name = MessageReader.string(message.pointee.name)
+    self.matching = MessageReader.messages(message.pointee.matching, count: message.pointee.n_matching)
+    self.by = MessageReader.strings(message.pointee.by, count: message.pointee.n_by)
+    self.durationS = message.pointee.duration_s
+  }
+
+  package func fill(_ pointer: UnsafeMutableRawPointer, _ writer: MessageWriter) throws(ProtobufError) {
+    let message = pointer.assumingMemoryBound(to: Chancery__V1__MetricsRangeRequest.self)
+    if !self.name.isEmpty {
+      message.pointee.name = try writer.string(self.name, "name")
+    }
+    if !self.matching.isEmpty {
+      message.pointee.n_matching = self.matching.count
+      message.pointee.matching = try writer.messages(self.matching, as: Chancery__V1__Label.self, "matching")
+    }
+    if !self.by.isEmpty {
+      message.pointee.n_by = self.by.count
+      message.pointee.by = try writer.strings(self.by, "by")
+    }
+    message.pointee.duration_s = self.durationS
+  }
+}
+
+extension ChanceryV1.MetricsRange: CMessageConvertible {
+  package static var descriptor: MessageDescriptor {
+    MessageDescriptor(chancery__v1__metrics_range__descriptor_address())
+  }
+
+  package init(copying pointer: UnsafeRawPointer) {
+    let message = pointer.assumingMemoryBound(to: Chancery__V1__MetricsRange.self)
+    self.startUs = message.pointee.start_us
+    self.stepMs = message.pointee.step_ms
+    self.series = MessageReader.messages(message.pointee.series, count: message.pointee.n_series)
+    self.incomplete = message.pointee.incomplete != 0
+  }
+
+  package func fill(_ pointer: UnsafeMutableRawPointer, _ writer: MessageWriter) throws(ProtobufError) {
+    let message = pointer.assumingMemoryBound(to: Chancery__V1__MetricsRange.self)
+    message.pointee.start_us = self.startUs
+    message.pointee.step_ms = self.stepMs
+    if !self.series.isEmpty {
+      message.pointee.n_series = self.series.count
+      message.pointee.series = try writer.messages(self.series, as: Chancery__V1__RangeSeries.self, "series")
+    }
+    message.pointee.incomplete = self.incomplete ? 1 : 0
+  }
+}
+
+extension ChanceryV1.RangeSeries: CMessageConvertible {
+  package static var descriptor: MessageDescriptor {
+    MessageDescriptor(chancery__v1__range_series__descriptor_address())
+  }
+
+  package init(copying pointer: UnsafeRawPointer) {
+    let message = pointer.assumingMemoryBound(to: Chancery__V1__RangeSeries.self)
+    self.labels = MessageReader.messages(message.pointee.labels, count: message.pointee.n_labels)
+    self.kind = ChanceryV1.MetricKind(rawValue: Int32(truncatingIfNeeded: message.pointee.kind.rawValue))
+    self.points = MessageReader.messages(message.pointee.points, count: message.pointee.n_points)
+  }
+
+  package func fill(_ pointer: UnsafeMutableRawPointer, _ writer: MessageWriter) throws(ProtobufError) {
+    let message = pointer.assumingMemoryBound(to: Chancery__V1__RangeSeries.self)
+    if !self.labels.isEmpty {
+      message.pointee.n_labels = self.labels.count
+      message.pointee.labels = try writer.messages(self.labels, as: Chancery__V1__Label.self, "labels")
+    }
+    message.pointee.kind = Chancery__V1__MetricKind(rawValue: .init(truncatingIfNeeded: self.kind.rawValue))
+    if !self.points.isEmpty {
+      message.pointee.n_points = self.points.count
+      message.pointee.points = try writer.messages(self.points, as: Chancery__V1__RangePoint.self, "points")
+    }
+  }
+}
+
+extension ChanceryV1.RangePoint: CMessageConvertible {
+  package static var descriptor: MessageDescriptor {
+    MessageDescriptor(chancery__v1__range_point__descriptor_address())
+  }
+
+  package init(copying pointer: UnsafeRawPointer) {
+    let message = pointer.assumingMemoryBound(to: Chancery__V1__RangePoint.self)
+    self.value = message.pointee.value
+    self.count = message.pointee.count
+    self.p50 = message.pointee.p50
+    self.p99 = message.pointee.p99
+    self.known = message.pointee.known != 0
+  }
+
+  package func fill(_ pointer: UnsafeMutableRawPointer, _ writer: MessageWriter) throws(ProtobufError) {
+    let message = pointer.assumingMemoryBound(to: Chancery__V1__RangePoint.self)
+    message.pointee.value = self.value
+    message.pointee.count = self.count
+    message.pointee.p50 = self.p50
+    message.pointee.p99 = self.p99
+    message.pointee.known = self.known ? 1 : 0
   }
 }

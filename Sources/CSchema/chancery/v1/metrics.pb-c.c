@@ -97,6 +97,51 @@ void   chancery__v1__label__free_unpacked
   assert(message->base.descriptor == &chancery__v1__label__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   chancery__v1__histogram__init
+                     (Chancery__V1__Histogram         *message)
+{
+  static const Chancery__V1__Histogram init_value = CHANCERY__V1__HISTOGRAM__INIT;
+  *message = init_value;
+}
+size_t chancery__v1__histogram__get_packed_size
+                     (const Chancery__V1__Histogram *message)
+{
+  assert(message->base.descriptor == &chancery__v1__histogram__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t chancery__v1__histogram__pack
+                     (const Chancery__V1__Histogram *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &chancery__v1__histogram__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t chancery__v1__histogram__pack_to_buffer
+                     (const Chancery__V1__Histogram *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &chancery__v1__histogram__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Chancery__V1__Histogram *
+       chancery__v1__histogram__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Chancery__V1__Histogram *)
+     protobuf_c_message_unpack (&chancery__v1__histogram__descriptor,
+                                allocator, len, data);
+}
+void   chancery__v1__histogram__free_unpacked
+                     (Chancery__V1__Histogram *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &chancery__v1__histogram__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   chancery__v1__metric__init
                      (Chancery__V1__Metric         *message)
 {
@@ -322,6 +367,186 @@ void   chancery__v1__service_metrics__free_unpacked
   assert(message->base.descriptor == &chancery__v1__service_metrics__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   chancery__v1__metrics_range_request__init
+                     (Chancery__V1__MetricsRangeRequest         *message)
+{
+  static const Chancery__V1__MetricsRangeRequest init_value = CHANCERY__V1__METRICS_RANGE_REQUEST__INIT;
+  *message = init_value;
+}
+size_t chancery__v1__metrics_range_request__get_packed_size
+                     (const Chancery__V1__MetricsRangeRequest *message)
+{
+  assert(message->base.descriptor == &chancery__v1__metrics_range_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t chancery__v1__metrics_range_request__pack
+                     (const Chancery__V1__MetricsRangeRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &chancery__v1__metrics_range_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t chancery__v1__metrics_range_request__pack_to_buffer
+                     (const Chancery__V1__MetricsRangeRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &chancery__v1__metrics_range_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Chancery__V1__MetricsRangeRequest *
+       chancery__v1__metrics_range_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Chancery__V1__MetricsRangeRequest *)
+     protobuf_c_message_unpack (&chancery__v1__metrics_range_request__descriptor,
+                                allocator, len, data);
+}
+void   chancery__v1__metrics_range_request__free_unpacked
+                     (Chancery__V1__MetricsRangeRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &chancery__v1__metrics_range_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   chancery__v1__metrics_range__init
+                     (Chancery__V1__MetricsRange         *message)
+{
+  static const Chancery__V1__MetricsRange init_value = CHANCERY__V1__METRICS_RANGE__INIT;
+  *message = init_value;
+}
+size_t chancery__v1__metrics_range__get_packed_size
+                     (const Chancery__V1__MetricsRange *message)
+{
+  assert(message->base.descriptor == &chancery__v1__metrics_range__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t chancery__v1__metrics_range__pack
+                     (const Chancery__V1__MetricsRange *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &chancery__v1__metrics_range__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t chancery__v1__metrics_range__pack_to_buffer
+                     (const Chancery__V1__MetricsRange *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &chancery__v1__metrics_range__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Chancery__V1__MetricsRange *
+       chancery__v1__metrics_range__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Chancery__V1__MetricsRange *)
+     protobuf_c_message_unpack (&chancery__v1__metrics_range__descriptor,
+                                allocator, len, data);
+}
+void   chancery__v1__metrics_range__free_unpacked
+                     (Chancery__V1__MetricsRange *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &chancery__v1__metrics_range__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   chancery__v1__range_series__init
+                     (Chancery__V1__RangeSeries         *message)
+{
+  static const Chancery__V1__RangeSeries init_value = CHANCERY__V1__RANGE_SERIES__INIT;
+  *message = init_value;
+}
+size_t chancery__v1__range_series__get_packed_size
+                     (const Chancery__V1__RangeSeries *message)
+{
+  assert(message->base.descriptor == &chancery__v1__range_series__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t chancery__v1__range_series__pack
+                     (const Chancery__V1__RangeSeries *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &chancery__v1__range_series__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t chancery__v1__range_series__pack_to_buffer
+                     (const Chancery__V1__RangeSeries *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &chancery__v1__range_series__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Chancery__V1__RangeSeries *
+       chancery__v1__range_series__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Chancery__V1__RangeSeries *)
+     protobuf_c_message_unpack (&chancery__v1__range_series__descriptor,
+                                allocator, len, data);
+}
+void   chancery__v1__range_series__free_unpacked
+                     (Chancery__V1__RangeSeries *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &chancery__v1__range_series__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   chancery__v1__range_point__init
+                     (Chancery__V1__RangePoint         *message)
+{
+  static const Chancery__V1__RangePoint init_value = CHANCERY__V1__RANGE_POINT__INIT;
+  *message = init_value;
+}
+size_t chancery__v1__range_point__get_packed_size
+                     (const Chancery__V1__RangePoint *message)
+{
+  assert(message->base.descriptor == &chancery__v1__range_point__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t chancery__v1__range_point__pack
+                     (const Chancery__V1__RangePoint *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &chancery__v1__range_point__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t chancery__v1__range_point__pack_to_buffer
+                     (const Chancery__V1__RangePoint *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &chancery__v1__range_point__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Chancery__V1__RangePoint *
+       chancery__v1__range_point__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Chancery__V1__RangePoint *)
+     protobuf_c_message_unpack (&chancery__v1__range_point__descriptor,
+                                allocator, len, data);
+}
+void   chancery__v1__range_point__free_unpacked
+                     (Chancery__V1__RangePoint *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &chancery__v1__range_point__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 static const ProtobufCFieldDescriptor chancery__v1__service_instance__field_descriptors[4] =
 {
   {
@@ -450,7 +675,84 @@ const ProtobufCMessageDescriptor chancery__v1__label__descriptor =
   (ProtobufCMessageInit) chancery__v1__label__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor chancery__v1__metric__field_descriptors[4] =
+static const ProtobufCFieldDescriptor chancery__v1__histogram__field_descriptors[4] =
+{
+  {
+    "indices",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_UINT32,
+    offsetof(Chancery__V1__Histogram, n_indices),
+    offsetof(Chancery__V1__Histogram, indices),
+    NULL,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_PACKED,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "counts",
+    2,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_UINT64,
+    offsetof(Chancery__V1__Histogram, n_counts),
+    offsetof(Chancery__V1__Histogram, counts),
+    NULL,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_PACKED,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "count",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Chancery__V1__Histogram, count),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "sum",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_DOUBLE,
+    0,   /* quantifier_offset */
+    offsetof(Chancery__V1__Histogram, sum),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned chancery__v1__histogram__field_indices_by_name[] = {
+  2,   /* field[2] = count */
+  1,   /* field[1] = counts */
+  0,   /* field[0] = indices */
+  3,   /* field[3] = sum */
+};
+static const ProtobufCIntRange chancery__v1__histogram__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 4 }
+};
+const ProtobufCMessageDescriptor chancery__v1__histogram__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "chancery.v1.Histogram",
+  "Histogram",
+  "Chancery__V1__Histogram",
+  "chancery.v1",
+  sizeof(Chancery__V1__Histogram),
+  4,
+  chancery__v1__histogram__field_descriptors,
+  chancery__v1__histogram__field_indices_by_name,
+  1,  chancery__v1__histogram__number_ranges,
+  (ProtobufCMessageInit) chancery__v1__histogram__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor chancery__v1__metric__field_descriptors[5] =
 {
   {
     "name",
@@ -500,8 +802,21 @@ static const ProtobufCFieldDescriptor chancery__v1__metric__field_descriptors[4]
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "histogram",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Chancery__V1__Metric, histogram),
+    &chancery__v1__histogram__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned chancery__v1__metric__field_indices_by_name[] = {
+  4,   /* field[4] = histogram */
   2,   /* field[2] = kind */
   1,   /* field[1] = labels */
   0,   /* field[0] = name */
@@ -510,7 +825,7 @@ static const unsigned chancery__v1__metric__field_indices_by_name[] = {
 static const ProtobufCIntRange chancery__v1__metric__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 4 }
+  { 0, 5 }
 };
 const ProtobufCMessageDescriptor chancery__v1__metric__descriptor =
 {
@@ -520,7 +835,7 @@ const ProtobufCMessageDescriptor chancery__v1__metric__descriptor =
   "Chancery__V1__Metric",
   "chancery.v1",
   sizeof(Chancery__V1__Metric),
-  4,
+  5,
   chancery__v1__metric__field_descriptors,
   chancery__v1__metric__field_indices_by_name,
   1,  chancery__v1__metric__number_ranges,
@@ -737,19 +1052,329 @@ const ProtobufCMessageDescriptor chancery__v1__service_metrics__descriptor =
   (ProtobufCMessageInit) chancery__v1__service_metrics__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCEnumValue chancery__v1__metric_kind__enum_values_by_number[3] =
+static const ProtobufCFieldDescriptor chancery__v1__metrics_range_request__field_descriptors[4] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Chancery__V1__MetricsRangeRequest, name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "matching",
+    2,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Chancery__V1__MetricsRangeRequest, n_matching),
+    offsetof(Chancery__V1__MetricsRangeRequest, matching),
+    &chancery__v1__label__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "by",
+    3,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_STRING,
+    offsetof(Chancery__V1__MetricsRangeRequest, n_by),
+    offsetof(Chancery__V1__MetricsRangeRequest, by),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "duration_s",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Chancery__V1__MetricsRangeRequest, duration_s),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned chancery__v1__metrics_range_request__field_indices_by_name[] = {
+  2,   /* field[2] = by */
+  3,   /* field[3] = duration_s */
+  1,   /* field[1] = matching */
+  0,   /* field[0] = name */
+};
+static const ProtobufCIntRange chancery__v1__metrics_range_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 4 }
+};
+const ProtobufCMessageDescriptor chancery__v1__metrics_range_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "chancery.v1.MetricsRangeRequest",
+  "MetricsRangeRequest",
+  "Chancery__V1__MetricsRangeRequest",
+  "chancery.v1",
+  sizeof(Chancery__V1__MetricsRangeRequest),
+  4,
+  chancery__v1__metrics_range_request__field_descriptors,
+  chancery__v1__metrics_range_request__field_indices_by_name,
+  1,  chancery__v1__metrics_range_request__number_ranges,
+  (ProtobufCMessageInit) chancery__v1__metrics_range_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor chancery__v1__metrics_range__field_descriptors[4] =
+{
+  {
+    "start_us",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Chancery__V1__MetricsRange, start_us),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "step_ms",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Chancery__V1__MetricsRange, step_ms),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "series",
+    3,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Chancery__V1__MetricsRange, n_series),
+    offsetof(Chancery__V1__MetricsRange, series),
+    &chancery__v1__range_series__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "incomplete",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Chancery__V1__MetricsRange, incomplete),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned chancery__v1__metrics_range__field_indices_by_name[] = {
+  3,   /* field[3] = incomplete */
+  2,   /* field[2] = series */
+  0,   /* field[0] = start_us */
+  1,   /* field[1] = step_ms */
+};
+static const ProtobufCIntRange chancery__v1__metrics_range__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 4 }
+};
+const ProtobufCMessageDescriptor chancery__v1__metrics_range__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "chancery.v1.MetricsRange",
+  "MetricsRange",
+  "Chancery__V1__MetricsRange",
+  "chancery.v1",
+  sizeof(Chancery__V1__MetricsRange),
+  4,
+  chancery__v1__metrics_range__field_descriptors,
+  chancery__v1__metrics_range__field_indices_by_name,
+  1,  chancery__v1__metrics_range__number_ranges,
+  (ProtobufCMessageInit) chancery__v1__metrics_range__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor chancery__v1__range_series__field_descriptors[3] =
+{
+  {
+    "labels",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Chancery__V1__RangeSeries, n_labels),
+    offsetof(Chancery__V1__RangeSeries, labels),
+    &chancery__v1__label__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "kind",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Chancery__V1__RangeSeries, kind),
+    &chancery__v1__metric_kind__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "points",
+    3,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Chancery__V1__RangeSeries, n_points),
+    offsetof(Chancery__V1__RangeSeries, points),
+    &chancery__v1__range_point__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned chancery__v1__range_series__field_indices_by_name[] = {
+  1,   /* field[1] = kind */
+  0,   /* field[0] = labels */
+  2,   /* field[2] = points */
+};
+static const ProtobufCIntRange chancery__v1__range_series__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor chancery__v1__range_series__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "chancery.v1.RangeSeries",
+  "RangeSeries",
+  "Chancery__V1__RangeSeries",
+  "chancery.v1",
+  sizeof(Chancery__V1__RangeSeries),
+  3,
+  chancery__v1__range_series__field_descriptors,
+  chancery__v1__range_series__field_indices_by_name,
+  1,  chancery__v1__range_series__number_ranges,
+  (ProtobufCMessageInit) chancery__v1__range_series__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor chancery__v1__range_point__field_descriptors[5] =
+{
+  {
+    "value",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_DOUBLE,
+    0,   /* quantifier_offset */
+    offsetof(Chancery__V1__RangePoint, value),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "count",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Chancery__V1__RangePoint, count),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "p50",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_DOUBLE,
+    0,   /* quantifier_offset */
+    offsetof(Chancery__V1__RangePoint, p50),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "p99",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_DOUBLE,
+    0,   /* quantifier_offset */
+    offsetof(Chancery__V1__RangePoint, p99),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "known",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Chancery__V1__RangePoint, known),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned chancery__v1__range_point__field_indices_by_name[] = {
+  1,   /* field[1] = count */
+  4,   /* field[4] = known */
+  2,   /* field[2] = p50 */
+  3,   /* field[3] = p99 */
+  0,   /* field[0] = value */
+};
+static const ProtobufCIntRange chancery__v1__range_point__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 5 }
+};
+const ProtobufCMessageDescriptor chancery__v1__range_point__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "chancery.v1.RangePoint",
+  "RangePoint",
+  "Chancery__V1__RangePoint",
+  "chancery.v1",
+  sizeof(Chancery__V1__RangePoint),
+  5,
+  chancery__v1__range_point__field_descriptors,
+  chancery__v1__range_point__field_indices_by_name,
+  1,  chancery__v1__range_point__number_ranges,
+  (ProtobufCMessageInit) chancery__v1__range_point__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCEnumValue chancery__v1__metric_kind__enum_values_by_number[4] =
 {
   { "METRIC_KIND_UNSPECIFIED", "CHANCERY__V1__METRIC_KIND__METRIC_KIND_UNSPECIFIED", 0 },
   { "METRIC_KIND_COUNTER", "CHANCERY__V1__METRIC_KIND__METRIC_KIND_COUNTER", 1 },
   { "METRIC_KIND_GAUGE", "CHANCERY__V1__METRIC_KIND__METRIC_KIND_GAUGE", 2 },
+  { "METRIC_KIND_HISTOGRAM", "CHANCERY__V1__METRIC_KIND__METRIC_KIND_HISTOGRAM", 3 },
 };
 static const ProtobufCIntRange chancery__v1__metric_kind__value_ranges[] = {
-{0, 0},{0, 3}
+{0, 0},{0, 4}
 };
-static const ProtobufCEnumValueIndex chancery__v1__metric_kind__enum_values_by_name[3] =
+static const ProtobufCEnumValueIndex chancery__v1__metric_kind__enum_values_by_name[4] =
 {
   { "METRIC_KIND_COUNTER", 1 },
   { "METRIC_KIND_GAUGE", 2 },
+  { "METRIC_KIND_HISTOGRAM", 3 },
   { "METRIC_KIND_UNSPECIFIED", 0 },
 };
 const ProtobufCEnumDescriptor chancery__v1__metric_kind__descriptor =
@@ -759,9 +1384,9 @@ const ProtobufCEnumDescriptor chancery__v1__metric_kind__descriptor =
   "MetricKind",
   "Chancery__V1__MetricKind",
   "chancery.v1",
-  3,
+  4,
   chancery__v1__metric_kind__enum_values_by_number,
-  3,
+  4,
   chancery__v1__metric_kind__enum_values_by_name,
   1,
   chancery__v1__metric_kind__value_ranges,

@@ -17,11 +17,16 @@ PROTOBUF_C__BEGIN_DECLS
 
 typedef struct Chancery__V1__ServiceInstance Chancery__V1__ServiceInstance;
 typedef struct Chancery__V1__Label Chancery__V1__Label;
+typedef struct Chancery__V1__Histogram Chancery__V1__Histogram;
 typedef struct Chancery__V1__Metric Chancery__V1__Metric;
 typedef struct Chancery__V1__GetMetricsRequest Chancery__V1__GetMetricsRequest;
 typedef struct Chancery__V1__WatchMetricsRequest Chancery__V1__WatchMetricsRequest;
 typedef struct Chancery__V1__MetricsSnapshot Chancery__V1__MetricsSnapshot;
 typedef struct Chancery__V1__ServiceMetrics Chancery__V1__ServiceMetrics;
+typedef struct Chancery__V1__MetricsRangeRequest Chancery__V1__MetricsRangeRequest;
+typedef struct Chancery__V1__MetricsRange Chancery__V1__MetricsRange;
+typedef struct Chancery__V1__RangeSeries Chancery__V1__RangeSeries;
+typedef struct Chancery__V1__RangePoint Chancery__V1__RangePoint;
 
 
 /* --- enums --- */
@@ -41,7 +46,11 @@ typedef enum _Chancery__V1__MetricKind {
   /*
    * Rises and falls.
    */
-  CHANCERY__V1__METRIC_KIND__METRIC_KIND_GAUGE = 2
+  CHANCERY__V1__METRIC_KIND__METRIC_KIND_GAUGE = 2,
+  /*
+   * How often values of each size occurred: a Histogram. Only grows, from nothing at the start of an incarnation.
+   */
+  CHANCERY__V1__METRIC_KIND__METRIC_KIND_HISTOGRAM = 3
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(CHANCERY__V1__METRIC_KIND)
 } Chancery__V1__MetricKind;
 
@@ -96,6 +105,43 @@ struct  Chancery__V1__Label
 
 
 /*
+ * How often values of each size occurred, to better than 1 %. Values are integers: microseconds where the metric's name
+ * ends in "_seconds", bytes where it ends in "_bytes".
+ * Buckets are log-linear as those of HdrHistogram (https://hdrhistogram.org) with 128 sub-buckets: values below 128 have a
+ * bucket each, above that every power of two has 64 buckets of the same width. With e = floor(log2(v)), the bucket of v is
+ *   v                                    for v < 128,
+ *   64 * (e - 6) + (v >> (e - 6))        for v >= 128,
+ * so that bucket i >= 128 begins at (64 + i % 64) << (i / 64 - 1) and has the width 1 << (i / 64 - 1). Reported is the
+ * middle of a bucket, which is off by at most 1/128 of the value.
+ */
+struct  Chancery__V1__Histogram
+{
+  ProtobufCMessage base;
+  /*
+   * The buckets that are not empty, rising. At most 2431, the bucket of 2^43 - 1; larger values count as that one.
+   */
+  size_t n_indices;
+  uint32_t *indices;
+  /*
+   * How many values are in each of them; as many as indices, none of them 0.
+   */
+  size_t n_counts;
+  uint64_t *counts;
+  /*
+   * How many values there are: the sum of counts.
+   */
+  uint64_t count;
+  /*
+   * The sum of the values.
+   */
+  double sum;
+};
+#define CHANCERY__V1__HISTOGRAM__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&chancery__v1__histogram__descriptor) \
+    , 0,NULL, 0,NULL, 0, 0 }
+
+
+/*
  * One number that a service keeps.
  */
 struct  Chancery__V1__Metric
@@ -115,13 +161,17 @@ struct  Chancery__V1__Metric
    */
   Chancery__V1__MetricKind kind;
   /*
-   * The value.
+   * The value of a counter or gauge.
    */
   double value;
+  /*
+   * The value of a histogram.
+   */
+  Chancery__V1__Histogram *histogram;
 };
 #define CHANCERY__V1__METRIC__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&chancery__v1__metric__descriptor) \
-    , (char *)protobuf_c_empty_string, 0,NULL, CHANCERY__V1__METRIC_KIND__METRIC_KIND_UNSPECIFIED, 0 }
+    , (char *)protobuf_c_empty_string, 0,NULL, CHANCERY__V1__METRIC_KIND__METRIC_KIND_UNSPECIFIED, 0, NULL }
 
 
 /*
@@ -210,6 +260,124 @@ struct  Chancery__V1__ServiceMetrics
     , NULL, 0, 0, 0,NULL, 0 }
 
 
+/*
+ * Asks for the last seconds of a metric.
+ */
+struct  Chancery__V1__MetricsRangeRequest
+{
+  ProtobufCMessage base;
+  /*
+   * The metric's name.
+   */
+  char *name;
+  /*
+   * Only series that have all of these labels; "service" and "instance" are labels too. At most 16.
+   */
+  size_t n_matching;
+  Chancery__V1__Label **matching;
+  /*
+   * The labels by which series are summed up, of which "service" and "instance" may be some; none for one series. At
+   * most 8.
+   */
+  size_t n_by;
+  char **by;
+  /*
+   * How far back, 1 to 900.
+   */
+  uint32_t duration_s;
+};
+#define CHANCERY__V1__METRICS_RANGE_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&chancery__v1__metrics_range_request__descriptor) \
+    , (char *)protobuf_c_empty_string, 0,NULL, 0,NULL, 0 }
+
+
+/*
+ * The last seconds of a metric.
+ */
+struct  Chancery__V1__MetricsRange
+{
+  ProtobufCMessage base;
+  /*
+   * When the first second begins: microseconds since the Unix epoch, on Logger's clock.
+   */
+  int64_t start_us;
+  /*
+   * How long each point lasts; 1000.
+   */
+  uint32_t step_ms;
+  /*
+   * One for each group, by labels.
+   */
+  size_t n_series;
+  Chancery__V1__RangeSeries **series;
+  /*
+   * Whether series were left out, or not kept, for want of room.
+   */
+  protobuf_c_boolean incomplete;
+};
+#define CHANCERY__V1__METRICS_RANGE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&chancery__v1__metrics_range__descriptor) \
+    , 0, 0, 0,NULL, 0 }
+
+
+/*
+ * The last seconds of one group of series.
+ */
+struct  Chancery__V1__RangeSeries
+{
+  ProtobufCMessage base;
+  /*
+   * The labels that were asked for in `by`.
+   */
+  size_t n_labels;
+  Chancery__V1__Label **labels;
+  /*
+   * What the points mean.
+   */
+  Chancery__V1__MetricKind kind;
+  /*
+   * One for each second, oldest first.
+   */
+  size_t n_points;
+  Chancery__V1__RangePoint **points;
+};
+#define CHANCERY__V1__RANGE_SERIES__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&chancery__v1__range_series__descriptor) \
+    , 0,NULL, CHANCERY__V1__METRIC_KIND__METRIC_KIND_UNSPECIFIED, 0,NULL }
+
+
+/*
+ * One second.
+ */
+struct  Chancery__V1__RangePoint
+{
+  ProtobufCMessage base;
+  /*
+   * Of a counter, by how much it rose; of a gauge, its last value; of a histogram, nothing.
+   */
+  double value;
+  /*
+   * Of a histogram, how many values came.
+   */
+  uint64_t count;
+  /*
+   * The value that half of them do not exceed, in the unit of the metric's name; nothing if none came.
+   */
+  double p50;
+  /*
+   * The value that 99 % of them do not exceed.
+   */
+  double p99;
+  /*
+   * Whether anything is known of this second. If not, there is a gap.
+   */
+  protobuf_c_boolean known;
+};
+#define CHANCERY__V1__RANGE_POINT__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&chancery__v1__range_point__descriptor) \
+    , 0, 0, 0, 0, 0 }
+
+
 /* Chancery__V1__ServiceInstance methods */
 void   chancery__v1__service_instance__init
                      (Chancery__V1__ServiceInstance         *message);
@@ -247,6 +415,25 @@ Chancery__V1__Label *
                       const uint8_t       *data);
 void   chancery__v1__label__free_unpacked
                      (Chancery__V1__Label *message,
+                      ProtobufCAllocator *allocator);
+/* Chancery__V1__Histogram methods */
+void   chancery__v1__histogram__init
+                     (Chancery__V1__Histogram         *message);
+size_t chancery__v1__histogram__get_packed_size
+                     (const Chancery__V1__Histogram   *message);
+size_t chancery__v1__histogram__pack
+                     (const Chancery__V1__Histogram   *message,
+                      uint8_t             *out);
+size_t chancery__v1__histogram__pack_to_buffer
+                     (const Chancery__V1__Histogram   *message,
+                      ProtobufCBuffer     *buffer);
+Chancery__V1__Histogram *
+       chancery__v1__histogram__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   chancery__v1__histogram__free_unpacked
+                     (Chancery__V1__Histogram *message,
                       ProtobufCAllocator *allocator);
 /* Chancery__V1__Metric methods */
 void   chancery__v1__metric__init
@@ -343,6 +530,82 @@ Chancery__V1__ServiceMetrics *
 void   chancery__v1__service_metrics__free_unpacked
                      (Chancery__V1__ServiceMetrics *message,
                       ProtobufCAllocator *allocator);
+/* Chancery__V1__MetricsRangeRequest methods */
+void   chancery__v1__metrics_range_request__init
+                     (Chancery__V1__MetricsRangeRequest         *message);
+size_t chancery__v1__metrics_range_request__get_packed_size
+                     (const Chancery__V1__MetricsRangeRequest   *message);
+size_t chancery__v1__metrics_range_request__pack
+                     (const Chancery__V1__MetricsRangeRequest   *message,
+                      uint8_t             *out);
+size_t chancery__v1__metrics_range_request__pack_to_buffer
+                     (const Chancery__V1__MetricsRangeRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Chancery__V1__MetricsRangeRequest *
+       chancery__v1__metrics_range_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   chancery__v1__metrics_range_request__free_unpacked
+                     (Chancery__V1__MetricsRangeRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Chancery__V1__MetricsRange methods */
+void   chancery__v1__metrics_range__init
+                     (Chancery__V1__MetricsRange         *message);
+size_t chancery__v1__metrics_range__get_packed_size
+                     (const Chancery__V1__MetricsRange   *message);
+size_t chancery__v1__metrics_range__pack
+                     (const Chancery__V1__MetricsRange   *message,
+                      uint8_t             *out);
+size_t chancery__v1__metrics_range__pack_to_buffer
+                     (const Chancery__V1__MetricsRange   *message,
+                      ProtobufCBuffer     *buffer);
+Chancery__V1__MetricsRange *
+       chancery__v1__metrics_range__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   chancery__v1__metrics_range__free_unpacked
+                     (Chancery__V1__MetricsRange *message,
+                      ProtobufCAllocator *allocator);
+/* Chancery__V1__RangeSeries methods */
+void   chancery__v1__range_series__init
+                     (Chancery__V1__RangeSeries         *message);
+size_t chancery__v1__range_series__get_packed_size
+                     (const Chancery__V1__RangeSeries   *message);
+size_t chancery__v1__range_series__pack
+                     (const Chancery__V1__RangeSeries   *message,
+                      uint8_t             *out);
+size_t chancery__v1__range_series__pack_to_buffer
+                     (const Chancery__V1__RangeSeries   *message,
+                      ProtobufCBuffer     *buffer);
+Chancery__V1__RangeSeries *
+       chancery__v1__range_series__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   chancery__v1__range_series__free_unpacked
+                     (Chancery__V1__RangeSeries *message,
+                      ProtobufCAllocator *allocator);
+/* Chancery__V1__RangePoint methods */
+void   chancery__v1__range_point__init
+                     (Chancery__V1__RangePoint         *message);
+size_t chancery__v1__range_point__get_packed_size
+                     (const Chancery__V1__RangePoint   *message);
+size_t chancery__v1__range_point__pack
+                     (const Chancery__V1__RangePoint   *message,
+                      uint8_t             *out);
+size_t chancery__v1__range_point__pack_to_buffer
+                     (const Chancery__V1__RangePoint   *message,
+                      ProtobufCBuffer     *buffer);
+Chancery__V1__RangePoint *
+       chancery__v1__range_point__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   chancery__v1__range_point__free_unpacked
+                     (Chancery__V1__RangePoint *message,
+                      ProtobufCAllocator *allocator);
 /* --- per-message closures --- */
 
 typedef void (*Chancery__V1__ServiceInstance_Closure)
@@ -350,6 +613,9 @@ typedef void (*Chancery__V1__ServiceInstance_Closure)
                   void *closure_data);
 typedef void (*Chancery__V1__Label_Closure)
                  (const Chancery__V1__Label *message,
+                  void *closure_data);
+typedef void (*Chancery__V1__Histogram_Closure)
+                 (const Chancery__V1__Histogram *message,
                   void *closure_data);
 typedef void (*Chancery__V1__Metric_Closure)
                  (const Chancery__V1__Metric *message,
@@ -365,6 +631,18 @@ typedef void (*Chancery__V1__MetricsSnapshot_Closure)
                   void *closure_data);
 typedef void (*Chancery__V1__ServiceMetrics_Closure)
                  (const Chancery__V1__ServiceMetrics *message,
+                  void *closure_data);
+typedef void (*Chancery__V1__MetricsRangeRequest_Closure)
+                 (const Chancery__V1__MetricsRangeRequest *message,
+                  void *closure_data);
+typedef void (*Chancery__V1__MetricsRange_Closure)
+                 (const Chancery__V1__MetricsRange *message,
+                  void *closure_data);
+typedef void (*Chancery__V1__RangeSeries_Closure)
+                 (const Chancery__V1__RangeSeries *message,
+                  void *closure_data);
+typedef void (*Chancery__V1__RangePoint_Closure)
+                 (const Chancery__V1__RangePoint *message,
                   void *closure_data);
 
 /* --- services --- */
@@ -405,11 +683,16 @@ void chancery__v1__metrics__watch(ProtobufCService *service,
 extern const ProtobufCEnumDescriptor    chancery__v1__metric_kind__descriptor;
 extern const ProtobufCMessageDescriptor chancery__v1__service_instance__descriptor;
 extern const ProtobufCMessageDescriptor chancery__v1__label__descriptor;
+extern const ProtobufCMessageDescriptor chancery__v1__histogram__descriptor;
 extern const ProtobufCMessageDescriptor chancery__v1__metric__descriptor;
 extern const ProtobufCMessageDescriptor chancery__v1__get_metrics_request__descriptor;
 extern const ProtobufCMessageDescriptor chancery__v1__watch_metrics_request__descriptor;
 extern const ProtobufCMessageDescriptor chancery__v1__metrics_snapshot__descriptor;
 extern const ProtobufCMessageDescriptor chancery__v1__service_metrics__descriptor;
+extern const ProtobufCMessageDescriptor chancery__v1__metrics_range_request__descriptor;
+extern const ProtobufCMessageDescriptor chancery__v1__metrics_range__descriptor;
+extern const ProtobufCMessageDescriptor chancery__v1__range_series__descriptor;
+extern const ProtobufCMessageDescriptor chancery__v1__range_point__descriptor;
 extern const ProtobufCServiceDescriptor chancery__v1__metrics__descriptor;
 
 PROTOBUF_C__END_DECLS
