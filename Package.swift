@@ -29,7 +29,7 @@ let package = Package(
         "RPCMemory",
         "RPCTransport", "RedisDriver",
         "RedisLeases", "Schema", "ServiceHost", "SignerService", "Signing", "Simulation", "Storage",
-        "Terminal", "TimeAndChance", "Translation",
+        "Telemetry", "Terminal", "TimeAndChance", "Translation",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
       ], swiftSettings: settings),
@@ -43,13 +43,13 @@ let package = Package(
     .target(
       name: "LoggerService",
       dependencies: [
-        "Domain", "Failpoints", "RPC", "Schema", "Storage", "Telemetry", "TimeAndChance",
+        "Domain", "Failpoints", "RPC", "Schema", "Storage", "Telemetry", "TimeAndChance", "Translation",
         .product(name: "DequeModule", package: "swift-collections"),
       ], swiftSettings: settings),
     .target(
       name: "ServiceHost",
       dependencies: [
-        "Domain", "RPC", "RPCTransport", "Schema", "Storage", "Telemetry", "TimeAndChance",
+        "Domain", "RPC", "RPCTransport", "Schema", "Storage", "Telemetry", "TimeAndChance", "Translation",
         .product(name: "DequeModule", package: "swift-collections"),
         .product(name: "Logging", package: "swift-log"), .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -60,9 +60,9 @@ let package = Package(
       name: "PostgresStorage", dependencies: ["Domain", "PostgresDriver", "Storage", "TimeAndChance"],
       swiftSettings: settings),
     .target(name: "TimeAndChance", swiftSettings: settings),
-    .target(name: "Telemetry", swiftSettings: settings),
+    .target(name: "Telemetry", dependencies: ["TimeAndChance"], swiftSettings: settings),
     .target(name: "Domain", swiftSettings: settings),
-    .target(name: "Dashboard", dependencies: ["TimeAndChance"], swiftSettings: settings),
+    .target(name: "Dashboard", dependencies: ["Telemetry", "TimeAndChance"], swiftSettings: settings),
     .systemLibrary(name: "CNcurses", providers: [.apt(["libncurses-dev"])]),
     .target(name: "Terminal", dependencies: ["CNcurses", "CPosix", "Dashboard"], swiftSettings: settings),
     .target(name: "Storage", dependencies: ["Domain", "TimeAndChance"], swiftSettings: settings),
@@ -116,7 +116,7 @@ let package = Package(
         "Signing", "Storage", "Telemetry", "TimeAndChance", .product(name: "HeapModule", package: "swift-collections"),
       ], swiftSettings: settings),
     .target(
-      name: "Translation", dependencies: ["Schema", "RPC", "Domain", "Storage"], swiftSettings: settings),
+      name: "Translation", dependencies: ["Schema", "RPC", "Domain", "Storage", "Telemetry"], swiftSettings: settings),
     .target(
       name: "CoordinatorService",
       dependencies: [
@@ -191,7 +191,8 @@ let package = Package(
         .product(name: "NIOPosix", package: "swift-nio"),
       ], swiftSettings: settings),
     .testTarget(
-      name: "DashboardTests", dependencies: ["Dashboard"], exclude: ["Frames"], swiftSettings: settings),
+      name: "DashboardTests", dependencies: ["Dashboard", "Telemetry"], exclude: ["Frames"], swiftSettings: settings),
+    .testTarget(name: "TelemetryTests", dependencies: ["Telemetry", "TimeAndChance"], swiftSettings: settings),
     .testTarget(name: "FailpointTests", dependencies: ["Failpoints"], swiftSettings: settings),
     // What libFuzzer runs: see Tests/Fuzzing/fuzz.
     .target(
@@ -227,6 +228,7 @@ let package = Package(
       name: "LoggerServiceTests",
       dependencies: [
         "Domain", "LoggerService", "RPC", "RPCMemory", "Schema", "Storage", "Telemetry", "TestWorld", "TimeAndChance",
+        "Translation",
       ], swiftSettings: settings),
     .testTarget(
       name: "KeyKeeperServiceTests",

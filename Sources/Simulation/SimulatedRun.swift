@@ -134,6 +134,7 @@ final class Chronicle: Observer {
 
   func count(_ name: MetricName, _ labels: MetricLabels, by amount: Double) {}
   func gauge(_ name: MetricName, _ labels: MetricLabels, to value: Double) {}
+  func record(_ name: MetricName, _ labels: MetricLabels, times: [Duration]) {}
   func event(_ level: EventSeverity, _ name: String, _ message: String, _ attributes: [String: String]) {
     // Not the attributes: they are in no order.
     add("\(level) \(name)")

@@ -1,3 +1,5 @@
+public import TimeAndChance
+
 /// Where services put what can be seen of them from outside: numbers and events. Given to a service as a parameter, so that
 /// a simulator can record them and a benchmark can leave them out.
 ///
@@ -8,6 +10,9 @@ public protocol Observer: Sendable {
 
   /// Sets a value that rises and falls.
   func gauge(_ name: MetricName, _ labels: MetricLabels, to value: Double)
+
+  /// Adds times to a histogram, in the order in which they were taken.
+  func record(_ name: MetricName, _ labels: MetricLabels, times: [Duration])
 
   /// Something happened. `attributes` are ids and numbers, never payload or key material.
   func event(_ level: EventSeverity, _ name: String, _ message: String, _ attributes: [String: String])
@@ -22,6 +27,21 @@ extension Observer {
 
   /// Sets a value without labels.
   public func gauge(_ name: MetricName, to value: Double) { gauge(name, [:], to: value) }
+
+  /// Adds a time to a histogram.
+  public func record(_ name: MetricName, _ labels: MetricLabels = [:], time: Duration) {
+    record(name, labels, times: [time])
+  }
+
+  /// Adds to a histogram how long `body` takes, whether it succeeds or not.
+  public func timing<Value, Failure>(
+    _ name: MetricName, _ labels: MetricLabels = [:], _ clock: any ServiceClock,
+    _ body: () async throws(Failure) -> Value
+  ) async throws(Failure) -> Value {
+    let started = clock.now
+    defer { record(name, labels, time: started.duration(to: clock.now)) }
+    return try await body()
+  }
 }
 
 /// The name of a metric as Prometheus writes it, with its unit, such as `chancery_records_signed_total`.
@@ -64,6 +84,8 @@ public struct NoObserver: Observer {
   public func count(_ name: MetricName, _ labels: MetricLabels, by amount: Double) {}
   /// Ignored.
   public func gauge(_ name: MetricName, _ labels: MetricLabels, to value: Double) {}
+  /// Ignored.
+  public func record(_ name: MetricName, _ labels: MetricLabels, times: [Duration]) {}
   /// Ignored.
   public func event(_ level: EventSeverity, _ name: String, _ message: String, _ attributes: [String: String]) {}
 }

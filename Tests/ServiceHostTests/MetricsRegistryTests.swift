@@ -146,6 +146,23 @@ import Testing
     #expect(samples.map(\.value) == [1, 2])
   }
 
+  @Test func timesAreHistograms() {
+    let registry = MetricsRegistry(logger: silence)
+    registry.record("t_seconds", ["k": "v"], times: [.microseconds(90), .milliseconds(3), .milliseconds(400)])
+    registry.record("t_seconds", ["k": "v"], time: .seconds(20))
+    registry.record("t_seconds", ["k": "none"], times: [])
+    // A name means one kind.
+    registry.count("t_seconds", ["k": "v"])
+    #expect(dropped(registry, "invalid") == 1)
+    let lines = registry.exposition().split(separator: "\n").filter { $0.hasPrefix("t_seconds") }
+    let below = ["0.0001": 1, "0.0025": 1, "0.005": 2, "0.5": 3, "10.0": 3, "+Inf": 4]
+    for (bound, count) in below { #expect(lines.contains("t_seconds_bucket{le=\"\(bound)\",k=\"v\"} \(count)")) }
+    #expect(lines.suffix(2) == ["t_seconds_count{k=\"v\"} 4", "t_seconds_sum{k=\"v\"} 20.40309"])
+    let (samples, next) = registry.changes(since: 0)
+    #expect(samples.last?.message.histogram?.count == 4 && samples.last?.message.kind == .histogram)
+    #expect(registry.changes(since: next).samples.isEmpty)
+  }
+
   @Test func eventsAreLoggedQueuedAndCut() async throws {
     var limits = MetricsRegistry.Limits()
     limits.events = 3

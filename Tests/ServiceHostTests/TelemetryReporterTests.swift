@@ -40,15 +40,15 @@ import TimeAndChance
 
   @Test func muchIsToldInPieces() throws {
     var limits = MetricsRegistry.Limits()
-    limits.names = 3000
+    limits.names = 300
     try ReporterRig.run(limits: limits) { rig in
-      for index in 0..<2500 { rig.registry.count(MetricName(rawValue: "m\(index)_total")) }
+      for index in 0..<250 { rig.registry.count(MetricName(rawValue: "m\(index)_total")) }
       for index in 0..<450 { rig.registry.event(.info, "e\(index)", "m", [:]) }
       let logger = rig.startLogger()
       await rig.reporter.flush()
-      #expect(logger.reports.map(\.metrics.count).filter { $0 > 0 } == [1000, 1000, 500])
+      #expect(logger.reports.map(\.metrics.count).filter { $0 > 0 } == [100, 100, 50])
       #expect(logger.reports.map(\.events.count).filter { $0 > 0 } == [200, 200, 50])
-      #expect(Set(logger.reports.flatMap(\.metrics).map(\.name)).count == 2500)
+      #expect(Set(logger.reports.flatMap(\.metrics).map(\.name)).count == 250)
       #expect(logger.eventNames == (0..<450).map { "e\($0)" })
     }
   }

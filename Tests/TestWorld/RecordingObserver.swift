@@ -6,6 +6,7 @@ public final class RecordingObserver: Observer {
   private struct State {
     var counters: [String: Double] = [:]
     var gauges: [String: Double] = [:]
+    var durations: [String: [Duration]] = [:]
     var events: [(name: String, text: String)] = []
   }
 
@@ -24,6 +25,11 @@ public final class RecordingObserver: Observer {
     state.withLock { $0.gauges[Self.key(name, labels)] = value }
   }
 
+  /// Appends the times.
+  public func record(_ name: MetricName, _ labels: MetricLabels, times: [Duration]) {
+    state.withLock { $0.durations[Self.key(name, labels), default: []] += times }
+  }
+
   /// Appends the event.
   public func event(_ level: EventSeverity, _ name: String, _ message: String, _ attributes: [String: String]) {
     let text = attributes.sorted { $0.key < $1.key }.reduce(message) { "\($0) \($1.key)=\($1.value)" }
@@ -38,6 +44,11 @@ public final class RecordingObserver: Observer {
   /// The value of a gauge; nil if it was never set.
   public func gauge(_ name: MetricName, _ labels: MetricLabels = [:]) -> Double? {
     state.withLock { $0.gauges[Self.key(name, labels)] }
+  }
+
+  /// The times that were recorded, in order.
+  public func durations(_ name: MetricName, _ labels: MetricLabels = [:]) -> [Duration] {
+    state.withLock { $0.durations[Self.key(name, labels)] ?? [] }
   }
 
   /// The names of the events, in order.

@@ -9,7 +9,7 @@ extension ChanceryV1 {
   public struct TelemetryReport: ProtobufMessage {
     /// Who reports; needed in the first report of a stream.
     public var instance: ChanceryV1.ServiceInstance? = nil
-    /// All counters and gauges that have changed since the last report; all of them in the first.
+    /// All metrics that have changed since the last report; all of them in the first.
     public var metrics: [ChanceryV1.Metric] = []
     /// What happened, oldest first.
     public var events: [ChanceryV1.Event] = []

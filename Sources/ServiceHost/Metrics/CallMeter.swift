@@ -56,51 +56,33 @@ private final class MethodTally: Sendable {
 }
 
 private struct CallNumbers {
-  /// The upper ends of the buckets, in seconds; Prometheus's usual ones and finer ones below.
-  static let bounds = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
-
   var started: UInt64 = 0
   var ended: [StatusCode: UInt64] = [:]
   var sentBytes: UInt64 = 0
   var receivedBytes: UInt64 = 0
-  /// How many calls fell into each bucket, the last of which has no upper end.
-  var durations = [UInt64](repeating: 0, count: bounds.count + 1)
-  var totalDuration = 0.0
+  var durations = HDRHistogram()
 
   mutating func end(_ code: StatusCode, after duration: Duration) {
     ended[code, default: 0] += 1
-    let seconds = duration.inSeconds
-    totalDuration += seconds
-    durations[Self.bounds.firstIndex { seconds <= $0 } ?? Self.bounds.count] += 1
+    durations.record(duration)
   }
 
   func samples(_ prefix: String, method: String) -> [MetricSample] {
     func sample(
-      _ name: String, _ kind: MetricSample.Kind, _ value: Double, _ labels: MetricLabels = [:], suffix: String = ""
+      _ name: String, _ kind: MetricSample.Kind, _ value: Double, _ labels: MetricLabels = [:]
     ) -> MetricSample {
       MetricSample(
-        family: MetricName(rawValue: "\(prefix)_\(name)"), suffix: suffix,
-        labels: labels.merging(["method": method]) { $1 }, kind: kind, value: value)
+        name: MetricName(rawValue: "\(prefix)_\(name)"), labels: labels.merging(["method": method]) { $1 }, kind: kind,
+        value: value)
     }
-    let endedCount = ended.values.reduce(0, +)
-    var samples = ended.map { code, count in
-      sample("calls_total", .counter, Double(count), ["code": code.description])
-    }
-    samples += [
-      sample("calls_in_flight", .gauge, Double(started - endedCount)),
+    let duration = MetricSample(
+      name: MetricName(rawValue: "\(prefix)_call_duration_seconds"), labels: ["method": method], kind: .histogram,
+      histogram: durations)
+    return ended.map { code, count in sample("calls_total", .counter, Double(count), ["code": code.description]) } + [
+      sample("calls_in_flight", .gauge, Double(started - durations.count)),
       sample("sent_bytes_total", .counter, Double(sentBytes)),
-      sample("received_bytes_total", .counter, Double(receivedBytes)),
-      sample("call_duration_seconds", .histogram, totalDuration, suffix: "_sum"),
-      sample("call_duration_seconds", .histogram, Double(endedCount), suffix: "_count"),
+      sample("received_bytes_total", .counter, Double(receivedBytes)), duration,
     ]
-    var below: UInt64 = 0
-    for (index, count) in durations.enumerated() {
-      below += count
-      let bound = index < Self.bounds.count ? "\(Self.bounds[index])" : "+Inf"
-      samples.append(
-        sample("call_duration_seconds", .histogram, Double(below), ["le": bound], suffix: "_bucket"))
-    }
-    return samples
   }
 }
 

@@ -11,20 +11,39 @@ extension MetricsRegistry {
     var text = ""
     var family: MetricName?
     for sample in samples {
-      if sample.family != family {
-        family = sample.family
-        let help = help[sample.family] ?? sample.family.inWords
-        text += "# HELP \(sample.family.rawValue) \(help.escaped(quotes: false))\n"
-        text += "# TYPE \(sample.family.rawValue) \(sample.kind)\n"
+      if sample.name != family {
+        family = sample.name
+        let help = help[sample.name] ?? sample.name.inWords
+        text += "# HELP \(sample.name.rawValue) \(help.escaped(quotes: false))\n"
+        text += "# TYPE \(sample.name.rawValue) \(sample.kind)\n"
       }
-      text += sample.name.rawValue
-      if !sample.labels.isEmpty {
-        let labels = sample.sortedLabels.map { #"\#($0.name)="\#($0.value.escaped(quotes: true))""# }
-        text += "{" + labels.joined(separator: ",") + "}"
-      }
-      text += " \(sample.value.shortest)\n"
+      text += sample.lines
     }
     return text
+  }
+}
+
+extension MetricSample {
+  /// The upper ends of the buckets of a histogram, in seconds; Prometheus's usual ones and finer ones below. A time is counted
+  /// to the accuracy of the histogram.
+  private static let bounds = [
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
+  ]
+
+  fileprivate var lines: String {
+    guard let histogram else { return line(value) }
+    let buckets = Self.bounds.map { bound in
+      line(Double(histogram.count(upTo: UInt64(bound * 1e6))), suffix: "_bucket", le: "\(bound)")
+    }
+    return buckets.joined() + line(Double(histogram.count), suffix: "_bucket", le: "+Inf")
+      + line(Double(histogram.count), suffix: "_count") + line(histogram.sum / 1e6, suffix: "_sum")
+  }
+
+  private func line(_ value: Double, suffix: String = "", le: String? = nil) -> String {
+    let labels = (le.map { [(name: "le", value: $0)] } ?? []) + sortedLabels
+    let texts = labels.map { #"\#($0.name)="\#($0.value.escaped(quotes: true))""# }
+    return name.rawValue + suffix + (texts.isEmpty ? "" : "{" + texts.joined(separator: ",") + "}")
+      + " \(value.shortest)\n"
   }
 }
 

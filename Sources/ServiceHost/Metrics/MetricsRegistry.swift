@@ -31,7 +31,10 @@ public final class MetricsRegistry: Observer {
   }
 
   struct Cell {
+    /// Of a counter or gauge.
     var value = 0.0
+    /// Of a histogram.
+    var histogram: HDRHistogram?
     /// The registry's revision when the value was last changed.
     var revision: UInt64 = 0
   }
@@ -70,7 +73,7 @@ public final class MetricsRegistry: Observer {
     let isAmount = amount >= 0 && amount.isFinite
     state.withLock { state in
       guard isAmount else { return state.drop("invalid") }
-      state.update(name, labels, .counter, limits) { $0 += amount }
+      state.update(name, labels, .counter, limits) { $0.value += amount }
     }
   }
 
@@ -78,7 +81,17 @@ public final class MetricsRegistry: Observer {
   public func gauge(_ name: MetricName, _ labels: MetricLabels, to value: Double) {
     state.withLock { state in
       guard value.isFinite else { return state.drop("invalid") }
-      state.update(name, labels, .gauge, limits) { $0 = value }
+      state.update(name, labels, .gauge, limits) { $0.value = value }
+    }
+  }
+
+  /// See `Observer`.
+  public func record(_ name: MetricName, _ labels: MetricLabels, times: [Duration]) {
+    if times.isEmpty { return }
+    state.withLock { state in
+      state.update(name, labels, .histogram, limits) { cell in
+        for time in times { cell.histogram!.record(time) }
+      }
     }
   }
 
@@ -106,7 +119,8 @@ public final class MetricsRegistry: Observer {
       state.revision += 1
       let samples = state.families.flatMap { name, family in
         family.series.filter { $0.value.revision >= revision }.map { labels, cell in
-          MetricSample(family: name, labels: labels, kind: family.kind, value: cell.value)
+          MetricSample(
+            name: name, labels: labels, kind: family.kind, value: cell.value, histogram: cell.histogram)
         }
       }
       return (samples, state.revision)
@@ -121,10 +135,11 @@ public final class MetricsRegistry: Observer {
 extension MetricsRegistry.Family {
   /// Changes the value of a series; returns whether there is one of this kind.
   fileprivate mutating func update(
-    _ labels: MetricLabels, _ kind: MetricSample.Kind, revision: UInt64, _ change: (inout Double) -> Void
+    _ labels: MetricLabels, _ kind: MetricSample.Kind, revision: UInt64,
+    _ change: (inout MetricsRegistry.Cell) -> Void
   ) -> Bool {
     guard kind == self.kind, let index = series.index(forKey: labels) else { return false }
-    change(&series.values[index].value)
+    change(&series.values[index])
     series.values[index].revision = revision
     return true
   }
@@ -134,7 +149,7 @@ extension MetricsRegistry.State {
   /// Changes the value of a series, which is made if it is new and there is room.
   fileprivate mutating func update(
     _ name: MetricName, _ labels: MetricLabels, _ kind: MetricSample.Kind, _ limits: MetricsRegistry.Limits,
-    _ change: (inout Double) -> Void
+    _ change: (inout MetricsRegistry.Cell) -> Void
   ) {
     if families[name]?.update(labels, kind, revision: revision, change) == true { return }
     if let family = families[name] {
@@ -144,8 +159,8 @@ extension MetricsRegistry.State {
       guard name.isValid, labels.isValid else { return drop("invalid") }
       guard families.count <= limits.names else { return drop("names") }
     }
-    var cell = MetricsRegistry.Cell(revision: revision)
-    change(&cell.value)
+    var cell = MetricsRegistry.Cell(histogram: kind == .histogram ? HDRHistogram() : nil, revision: revision)
+    change(&cell)
     families[name, default: MetricsRegistry.Family(kind: kind)].series[labels] = cell
   }
 

@@ -25,8 +25,8 @@ public final class TelemetryReporter: Sendable {
 
   /// The pauses of the channel: short enough that it connects once more while `flush` waits.
   static let channelBackoff = Backoff(initial: .milliseconds(100), maximum: .seconds(1))
-  /// The most metrics in one message.
-  static let metricsPerReport = 1000
+  /// The most metrics in one message: as many histograms as large as they can be are below the frame limit.
+  static let metricsPerReport = 100
   /// The most events in one message.
   static let eventsPerReport = 200
 

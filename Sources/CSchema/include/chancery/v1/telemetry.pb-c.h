@@ -63,7 +63,7 @@ struct  Chancery__V1__TelemetryReport
    */
   Chancery__V1__ServiceInstance *instance;
   /*
-   * All counters and gauges that have changed since the last report; all of them in the first.
+   * All metrics that have changed since the last report; all of them in the first.
    */
   size_t n_metrics;
   Chancery__V1__Metric **metrics;
