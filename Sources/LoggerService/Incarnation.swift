@@ -63,16 +63,17 @@ struct Incarnation {
 
 /// The sum of the incarnations of one service that have been folded into it.
 struct FoldedTotal {
-  var counters: [Series: SeriesValue] = [:]
+  /// Counters and histograms.
+  var series: [Series: SeriesValue] = [:]
   var eventsDropped: UInt64 = 0
   var incarnations = 0
   var lossyIncarnations = 0
   var heard: ContinuousClock.Instant
 
-  /// Adds an incarnation's counters (`sign` 1), or takes out those of one that came back (-1).
+  /// Adds what an incarnation has counted (`sign` 1), or takes out those of one that came back (-1).
   mutating func fold(_ incarnation: Incarnation, sign: Int) {
-    for (series, value) in incarnation.series where value.kind == .counter {
-      counters[series, default: SeriesValue(kind: .counter, value: 0)].value += Double(sign) * value.value
+    for (series, value) in incarnation.series where value.isCumulative {
+      self.series[series] = self.series[series].map { $0.adding(value, sign: sign) } ?? value
     }
     // What a reporter says need not make sense; wrapping around keeps adding and taking out each other's opposite.
     eventsDropped = sign > 0 ? eventsDropped &+ incarnation.eventsDropped : eventsDropped &- incarnation.eventsDropped
@@ -84,7 +85,7 @@ struct FoldedTotal {
   func message(of service: String, now: ContinuousClock.Instant) -> ChanceryV1.ServiceMetrics {
     ChanceryV1.ServiceMetrics(
       instance: ChanceryV1.ServiceInstance(service: service),
-      ageMs: UInt64(max(0, heard.duration(to: now).inMilliseconds)), metrics: counters.message,
+      ageMs: UInt64(max(0, heard.duration(to: now).inMilliseconds)), metrics: series.message,
       eventsDropped: eventsDropped)
   }
 }

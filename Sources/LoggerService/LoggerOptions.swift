@@ -17,6 +17,8 @@ public struct LoggerOptions: Sendable {
     public var labelSets = 128
     /// The most text in all series together, in bytes, so that a snapshot fits into one message of 4 MiB.
     public var textBytes = 2 << 20
+    /// The most bytes for the buckets of all histograms together, in that message.
+    public var histogramBytes = 1 << 20
     /// How many folded incarnations are remembered, in case one comes back.
     public var recollection = 64
     /// How old the last report of an incarnation may be before the snapshot says that it is incomplete.

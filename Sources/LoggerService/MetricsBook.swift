@@ -29,14 +29,12 @@ struct MetricsBook: Sendable {
   /// again.
   static let refusalMemory = Duration.seconds(30)
 
-  /// The largest value that is taken: no sum of such values leaves the finite numbers.
-  static let maximum = 1e300
-
   let limits: LoggerOptions.MetricLimits
   private(set) var incarnations: [IncarnationID: Incarnation] = [:]
   private var totals: [String: FoldedTotal] = [:]
   private var recollection: Deque<Incarnation> = []
   private var textBytes = 0
+  private var histogramBytes = 0
   private var nextToken: UInt64 = 0
   private var lastRefusal: ContinuousClock.Instant?
 
@@ -71,26 +69,34 @@ struct MetricsBook: Sendable {
     incarnation.heard = now
     incarnation.eventsDropped = max(incarnation.eventsDropped, report.eventsDropped)
     for metric in report.metrics {
-      guard let series = Series(metric), metric.kind == .counter || metric.kind == .gauge,
-        metric.value.magnitude <= Self.maximum
-      else {
+      guard let series = Series(metric), let told = SeriesValue(metric) else {
         dropped.malformed += 1
         continue
       }
-      if let known = incarnation.series[series] {
-        // A counter never falls within an incarnation.
-        let value = metric.kind == .counter && known.kind == .counter ? max(known.value, metric.value) : metric.value
-        incarnation.series[series] = SeriesValue(kind: metric.kind, value: value)
-      } else if hasRoom(for: series, in: incarnation) {
-        incarnation.series[series] = SeriesValue(kind: metric.kind, value: metric.value)
-        incarnation.labelSets[series.name, default: 0] += 1
-        textBytes += series.textBytes
-      } else {
+      if !take(told, of: series, into: &incarnation) {
         dropped.excess += 1
         incarnation.lacksSeries = true
       }
     }
     return dropped
+  }
+
+  /// Takes the newest value of a series; returns whether there is room for it.
+  private mutating func take(_ told: SeriesValue, of series: Series, into incarnation: inout Incarnation) -> Bool {
+    let known = incarnation.series[series]
+    guard known != nil || hasRoom(for: series, in: incarnation) else { return false }
+    // Within an incarnation a counter never falls, and a histogram never shrinks.
+    let hasFallen = known.map { $0.kind == told.kind && $0.isCumulative && $0.rise(to: told) == nil } ?? false
+    let value = hasFallen ? known! : told
+    let growth = value.histogramBytes - (known?.histogramBytes ?? 0)
+    guard growth <= 0 || histogramBytes + growth <= limits.histogramBytes else { return false }
+    incarnation.series[series] = value
+    histogramBytes += growth
+    if known == nil {
+      incarnation.labelSets[series.name, default: 0] += 1
+      textBytes += series.textBytes
+    }
+    return true
   }
 
   /// A stream is over.
@@ -157,7 +163,9 @@ extension MetricsBook {
     }
     if let index = recollection.firstIndex(where: { $0.id == newcomer.id }) {
       // It was not over after all; its first report tells everything anew.
+      let before = totals[newcomer.id.service]!.series.histogramBytes
       totals[newcomer.id.service]!.fold(recollection.remove(at: index), sign: -1)
+      histogramBytes += totals[newcomer.id.service]!.series.histogramBytes - before
     }
   }
 
@@ -170,10 +178,12 @@ extension MetricsBook {
     let incarnation = incarnations.removeValue(forKey: id)!
     var total = totals.removeValue(forKey: id.service) ?? FoldedTotal(heard: incarnation.heard)
     textBytes -= incarnation.series.keys.reduce(0) { $0 + $1.textBytes }
-    for (series, value) in incarnation.series where value.kind == .counter && total.counters[series] == nil {
+    for (series, value) in incarnation.series where value.isCumulative && total.series[series] == nil {
       textBytes += series.textBytes
     }
+    histogramBytes -= incarnation.series.histogramBytes + total.series.histogramBytes
     total.fold(incarnation, sign: 1)
+    histogramBytes += total.series.histogramBytes
     totals[id.service] = total
     recollection.append(incarnation)
     if recollection.count > limits.recollection { recollection.removeFirst() }

@@ -1,4 +1,6 @@
 import Schema
+import Telemetry
+import Translation
 
 func instance(_ service: String, _ name: String, _ incarnation: Int) -> ChanceryV1.ServiceInstance {
   let digits = String(incarnation)
@@ -13,6 +15,15 @@ func counter(_ name: String, _ value: Double, _ labels: [String: String] = [:]) 
 
 func gauge(_ name: String, _ value: Double, _ labels: [String: String] = [:]) -> ChanceryV1.Metric {
   metric(name, value, labels, .gauge)
+}
+
+/// A histogram of times in microseconds.
+func histogram(_ name: String, _ times: [UInt64], _ labels: [String: String] = [:]) -> ChanceryV1.Metric {
+  var metric = metric(name, 0, labels, .histogram)
+  var histogram = HDRHistogram()
+  for time in times { histogram.record(time) }
+  metric.histogram = histogram.message
+  return metric
 }
 
 private func metric(

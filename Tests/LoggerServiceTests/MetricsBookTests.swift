@@ -38,6 +38,48 @@ import TimeAndChance
     #expect(sum("g", book) == 8)
   }
 
+  @Test func histogramsGrowAndNeverShrink() throws {
+    var book = MetricsBook(limits: .init())
+    let stream = try book.open(instance("signer", "s-1", 1), now: start)
+    for times in [[7], [7, 900, 900], [7, 900]] as [[UInt64]] {
+      #expect(book.record(report(histogram("t_seconds", times)), from: stream, now: start) == .init())
+    }
+    #expect(
+      book.snapshot(now: start, at: Timestamp(rawValue: 0)).services[0].metrics == [
+        histogram("t_seconds", [7, 900, 900])
+      ])
+  }
+
+  @Test func histogramsOfAServiceAreSummed() throws {
+    var book = MetricsBook(limits: .init())
+    for (incarnation, times) in [(1, [5, 100]), (2, [5, 70_000])] as [(Int, [UInt64])] {
+      let stream = try book.open(instance("signer", "s-1", incarnation), now: start)
+      _ = book.record(report(histogram("t_seconds", times)), from: stream, now: start)
+      book.close(stream, saidGoodbye: true)
+    }
+    func total() -> [ChanceryV1.Metric] { book.snapshot(now: start, at: Timestamp(rawValue: 0)).services[0].metrics }
+    #expect(total() == [histogram("t_seconds", [5, 100, 5, 70_000])])
+    // The first was not over after all.
+    _ = try book.open(instance("signer", "s-1", 1), now: start)
+    #expect(total() == [histogram("t_seconds", [5, 70_000])])
+  }
+
+  @Test func roomForHistograms() throws {
+    var limits = LoggerOptions.MetricLimits()
+    limits.histogramBytes = 3 * (32 + 12)
+    var book = MetricsBook(limits: limits)
+    let stream = try book.open(instance("signer", "s-1", 1), now: start)
+    let names = ["a", "b", "c", "d"]
+    #expect(book.record(report(names.map { histogram($0, [1]) }), from: stream, now: start) == .init(excess: 1))
+    #expect(isIncomplete(book))
+    #expect(book.record(report(histogram("a", [1, 1])), from: stream, now: start) == .init(), "as large as before")
+    #expect(book.record(report(histogram("a", [1, 1, 2])), from: stream, now: start) == .init(excess: 1))
+    book.close(stream, saidGoodbye: true)
+    let other = try book.open(instance("coordinator", "c-1", 2), now: start)
+    #expect(
+      book.record(report(histogram("a", [1])), from: other, now: start) == .init(excess: 1), "totals take room too")
+  }
+
   @Test func goodbyeFoldsCountersIntoTheTotalOfTheService() throws {
     var book = MetricsBook(limits: .init())
     for (incarnation, value) in [(1, 10.0), (2, 5.0)] {
@@ -150,7 +192,9 @@ import TimeAndChance
       let service = String(repeating: "s", count: 62) + String(index % 64)
       let stream = try book.open(instance(service, name, index + 1), now: start)
       // Short series waste the most on what frames them, long ones fill the book.
-      let series = (0..<100).map { counter("a\($0)", 1) } + (0..<20).map { counter("\(name.dropLast(2))\($0)", 1) }
+      let series =
+        (0..<100).map { counter("a\($0)", 1) } + (0..<20).map { counter("\(name.dropLast(2))\($0)", 1) }
+        + (0..<8).map { histogram("h\($0)", (0..<43).map { 1 << $0 }) }
       excess += book.record(report(series, dropped: .max), from: stream, now: start).excess
       if index % 3 == 0 { book.close(stream, saidGoodbye: index % 2 == 0) }
     }
@@ -166,7 +210,17 @@ import TimeAndChance
     let stream = try book.open(instance("signer", "s-1", 1), now: start)
     var unknownKind = counter("n_total", 1)
     unknownKind.kind = .unrecognized(9)
+    func altered(_ change: (inout ChanceryV1.Histogram) -> Void) -> ChanceryV1.Metric {
+      var metric = histogram("h_seconds", [1, 2])
+      change(&metric.histogram!)
+      return metric
+    }
+    var noHistogram = histogram("h_seconds", [1])
+    noHistogram.histogram = nil
     let malformed = [
+      noHistogram, altered { $0.indices = [2, 1] }, altered { $0.indices = [1] }, altered { $0.indices = [1, 2432] },
+      altered { $0.counts = [1, 0] }, altered { $0.count = 3 }, altered { $0.sum = .nan }, altered { $0.sum = -1 },
+      altered { $0.sum = 1e301 },
       gauge("", 1), gauge(String(repeating: "x", count: 129), 1), gauge("g", .nan), gauge("g", .infinity),
       gauge("g", -1e301), unknownKind,
       gauge("g", 1, ["": "x"]), gauge("g", 1, ["k": String(repeating: "x", count: 257)]),
