@@ -83,10 +83,10 @@ final class CommitQueue: Sendable {
     while !Task.isCancelled {
       do throws(StorageError) {
         Failpoint.coordinatorReceived.pass()
-        let started = clock.now
-        let outcomes = try await store.commit(group.map(\.batch))
+        let outcomes = try await observer.timing("chancery_store_seconds", ["operation": "commit"], clock) {
+          () async throws(StorageError) in try await store.commit(group.map(\.batch))
+        }
         Failpoint.coordinatorStored.pass()
-        observer.count("chancery_commit_seconds_total", by: started.duration(to: clock.now).inSeconds)
         observer.count("chancery_commits_total", by: Double(group.count))
         for (entry, outcome) in zip(group, outcomes) { entry.continuation.resume(returning: outcome) }
         return

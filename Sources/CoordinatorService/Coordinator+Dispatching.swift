@@ -40,7 +40,10 @@ extension Coordinator {
   ) async throws(StorageError) -> [ClaimedBatch] {
     // 16 bytes always make an id.
     let claim = ClaimID(bytes: random.nextUUID())!
-    return try await store.claim(algorithms, coordinator: id, claim: claim, limit: limit)
+    return try await observer.timing("chancery_store_seconds", ["operation": "claim"], clock) {
+      () async throws(StorageError) in
+      try await store.claim(algorithms, coordinator: id, claim: claim, limit: limit)
+    }
   }
 
   /// Gives claimed batches to signers; what no signer has credit for any more goes back.

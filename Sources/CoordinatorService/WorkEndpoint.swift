@@ -110,7 +110,11 @@ struct WorkEndpoint: ChanceryV1.Batches.Service {
     while true {
       let page: PayloadPage
       do throws(StorageError) {
-        page = try await coordinator.store.payloads(of: batch, after: after, maximumBytes: StreamLimits.chunkBytes)
+        page = try await coordinator.observer.timing(
+          "chancery_store_seconds", ["operation": "payloads"], coordinator.clock
+        ) { () async throws(StorageError) in
+          try await coordinator.store.payloads(of: batch, after: after, maximumBytes: StreamLimits.chunkBytes)
+        }
       } catch {
         // The stream is ending, which gives back what the signer had; nothing is wrong with the batch.
         if error.code == .cancelled { throw RPCError(.cancelled, error.message) }

@@ -71,7 +71,9 @@ final class GrantDesk: Sendable {
     do throws(StorageError) {
       // The same grant again is the same lease: so its outcome becomes known.
       let outcomes = try await context.trying { () async throws(StorageError) in
-        try await context.store.grant(requests)
+        try await context.observer.timing("chancery_store_seconds", ["operation": "grant"], context.clock) {
+          () async throws(StorageError) in try await context.store.grant(requests)
+        }
       }
       Failpoint.keyKeeperGranted.pass()
       for (picked, outcome) in zip(batch, outcomes) {
@@ -94,7 +96,7 @@ final class GrantDesk: Sendable {
       algorithm: picked.algorithm, name: picked.name, epoch: epoch, ttl: waiter.ttl, waited: max(waited, .zero))
     let labels = ["algorithm": picked.algorithm.name]
     context.observer.count("chancery_leases_granted_total", labels)
-    context.observer.count("chancery_acquire_wait_seconds_total", labels, by: lease.waited / .seconds(1))
+    context.observer.record("chancery_acquire_wait_seconds", labels, time: lease.waited)
     context.observer.event(
       .debug, "lease.granted", "a lease was granted",
       [

@@ -135,7 +135,9 @@ final class LineWorker: Sendable {
   }
 
   private func take(_ requests: [TakeRequest], _ grant: (PickedLease) -> Void) async throws(StorageError) {
-    let outcomes = try await context.cache.take(requests)
+    let outcomes = try await context.observer.timing("chancery_cache_seconds", ["operation": "take"], context.clock) {
+      () async throws(StorageError) in try await context.cache.take(requests)
+    }
     let now = context.clock.now
     let interval = context.jittered(context.configuration.pollInterval)
     let round = line.withLock { $0.answer(outcomes, to: requests, at: now, interval: interval) }

@@ -62,7 +62,9 @@ final class ReleaseDesk: Sendable {
     let wereNewest: [Bool]
     do throws(StorageError) {
       wereNewest = try await context.trying { () async throws(StorageError) in
-        try await context.store.endLeases(batch.map(\.lease))
+        try await context.observer.timing("chancery_store_seconds", ["operation": "release"], context.clock) {
+          () async throws(StorageError) in try await context.store.endLeases(batch.map(\.lease))
+        }
       }
     } catch {
       context.observer.event(

@@ -11,6 +11,8 @@ struct SignedChunk: Sendable {
   var signatures: [UInt8] = []
   var digests: [UInt8] = []
   var failures: [ChanceryV1.FailedRecord] = []
+  /// How long each record took, failed ones too.
+  var durations: [Duration] = []
   /// Set when the lease ended, or the work was cancelled, before all records were signed.
   var isIncomplete = false
 }
@@ -24,11 +26,13 @@ extension KeyLease {
     result.recordIDs.reserveCapacity(count)
     result.sizes.reserveCapacity(count)
     result.digests.reserveCapacity(count * SHA256Digest.byteCount)
+    result.durations.reserveCapacity(count)
     signer.withLock { signer in
       result.signatures.reserveCapacity(count * signer.algorithm.maximumSignatureBytes)
       var offset = 0
+      var now = clock.now
       for index in 0..<count {
-        guard isUsable(at: clock.now), !isCancelled() else {
+        guard isUsable(at: now), !isCancelled() else {
           result.isIncomplete = true
           return
         }
@@ -46,6 +50,9 @@ extension KeyLease {
             .init(recordID: chunk.recordIds[index], code: RecordFailureCode.signingFailed.rawValue, message: "\(error)")
           )
         }
+        let started = now
+        now = clock.now
+        result.durations.append(started.duration(to: now))
       }
     }
     return result

@@ -140,12 +140,14 @@ extension WorkSession {
     var keepsLease = false
     defer { if !keepsLease { signer.leases.release(lease.name) } }
     Failpoint.signerLeased.pass()
-    signer.observer.count("chancery_lease_wait_seconds_total", by: asked.duration(to: signer.clock.now).inSeconds)
+    let labels = ["algorithm": work.algorithm.name]
+    signer.observer.record("chancery_lease_wait_seconds", labels, time: asked.duration(to: signer.clock.now))
 
     var result = ChanceryV1.BatchResult(
       batch: work.batch.message, keyID: lease.name.keyID.rawValue, keyEpoch: lease.name.epoch.rawValue,
       leaseID: lease.name.leaseID.bytes, form: work.form.message)
     var sent: [ChanceryV1.SignatureChunk] = []
+    var signing = Duration.zero
     for await chunk in work.chunks {
       let signed = try await sign(chunk, of: work, with: lease)
       if work.isRefused { break }
@@ -154,6 +156,7 @@ extension WorkSession {
         return try await giveBack(work, .leaseLost, "the lease of key \(lease.name.keyID) ended while signing", output)
       }
       result.signed += UInt32(signed.recordIDs.count)
+      signing += signed.durations.reduce(.zero, +)
       result.failures += signed.failures
       for part in signed.messages(of: work) {
         try await output.send(.signatures(part))
@@ -164,6 +167,7 @@ extension WorkSession {
     try Task.checkCancellation()
     guard !work.isRefused else { return }
     Failpoint.signerSigned.pass()
+    signer.observer.record("chancery_batch_signing_seconds", labels, time: signing)
     try await output.send(.result(result))
     Failpoint.signerSent.pass()
     // The next batch may come while this one is being stored.
@@ -178,8 +182,10 @@ extension WorkSession {
   /// Waits for the coordinator's answer. A result to which none comes is kept, with its lease, to be sent again; returns whether
   /// that is not so.
   private func settle(_ work: BatchWork, _ unanswered: UnansweredResult) async -> Bool {
+    let sent = signer.clock.now
     switch await work.answer() {
     case .committed:
+      signer.observer.record("chancery_result_wait_seconds", time: sent.duration(to: signer.clock.now))
       Failpoint.signerCommitted.pass()
       signer.observer.count("chancery_batches_signed_total")
       signer.observer.event(.debug, "result.stored", "the coordinator has stored it", unanswered.attributes)
@@ -221,14 +227,13 @@ extension WorkSession {
     _ chunk: ChanceryV1.RecordChunk, of work: BatchWork, with lease: KeyLease
   ) async throws -> SignedChunk {
     let clock = signer.clock
-    let (signed, seconds) = try await signer.compute.run { cancellation in
-      let started = clock.now
-      let signed = lease.sign(chunk, clock: clock) { cancellation.isCancelled || work.isRefused }
-      return (signed, started.duration(to: clock.now).inSeconds)
+    let signed = try await signer.compute.run { cancellation in
+      lease.sign(chunk, clock: clock) { cancellation.isCancelled || work.isRefused }
     }
     work.signed(signed.recordIDs.count)
     signer.observer.count("chancery_records_signed_total", by: Double(signed.recordIDs.count))
-    signer.observer.count("chancery_signing_seconds_total", by: seconds)
+    signer.observer.record(
+      "chancery_record_signing_seconds", ["algorithm": work.algorithm.name], times: signed.durations)
     return signed
   }
 

@@ -1,3 +1,4 @@
+import Telemetry
 import Testing
 
 @testable import Dashboard
@@ -51,27 +52,38 @@ struct ModelTests {
     #expect(history.rates(60).compactMap { $0 }.count == 6, "of looks that come every 10 ms the last 6 s are kept")
   }
 
-  @Test func meansAreOfWhatCameLately() throws {
+  @Test func percentilesAreOfWhatCameLately() throws {
     var model = model()
-    func signer(_ batches: Double, _ waited: Double) -> ServiceReading {
-      ServiceReading(
+    var times = HDRHistogram()
+    func look(_ second: Int) {
+      let signer = ServiceReading(
         kind: "signer", name: "s", incarnation: "s", age: .zero, isConnected: true,
-        series: [
-          SeriesReading(MetricNames.batchesSigned, value: batches),
-          SeriesReading(MetricNames.keyWaitSeconds, value: waited),
-        ])
+        series: [SeriesReading(MetricNames.keyWait.metric, ["algorithm": "ed25519"], times: times)])
+      model.take(services: [signer], isIncomplete: false, at: at(Double(second)))
     }
-    model.take(services: [signer(1000, 900)], isIncomplete: false, at: at(0))
-    #expect(model.mean(MetricNames.keyWait) == nil)
+    times.record(.seconds(900))
+    look(0)
+    #expect(model.times(MetricNames.keyWait).count == 0, "what was before the first look may be long ago")
     for second in 1...30 {
-      let batches = 1000 + 10 * Double(second)
-      model.take(services: [signer(batches, 900 + 0.5 * Double(second))], isIncomplete: false, at: at(Double(second)))
+      for _ in 0..<99 { times.record(.milliseconds(second)) }
+      times.record(.seconds(second))
+      look(second)
     }
-    #expect(abs(try #require(model.mean(MetricNames.keyWait)) - 0.05) < 1e-9)
-    #expect(abs(try #require(model.signers.first?.wait) - 0.05) < 1e-9)
-    for second in 31...36 { model.take(services: [signer(1300, 915)], isIncomplete: false, at: at(Double(second))) }
-    #expect(model.mean(MetricNames.keyWait) == nil, "nothing waited: there is no mean")
-    #expect(model.means(MetricNames.keyWait, 10).compactMap { $0 }.count == 4)
+    func expect(_ found: Double?, _ wanted: Double) throws {
+      let found = try #require(found)
+      #expect(abs(found - wanted) <= wanted / 100, "\(found), not \(wanted)")
+    }
+    let lately = model.times(MetricNames.keyWait)
+    #expect(lately.count == 500)
+    try expect(lately.seconds(0.5), 0.028)
+    try expect(lately.seconds(0.999), 30)
+    try expect(model.signers.first?.wait.seconds(0.5), 0.028)
+    let highs = model.highs(MetricNames.keyWait, 40)
+    #expect(highs.prefix(10).allSatisfy { $0 == nil })
+    for second in 1...30 { try expect(highs[9 + second], Double(second) / 1000) }
+    for second in 31...36 { look(second) }
+    #expect(model.times(MetricNames.keyWait).count == 0, "nothing waited")
+    #expect(model.highs(MetricNames.keyWait, 10).compactMap { $0 }.count == 4)
   }
 
   @Test func theTimeLeftIsARange() throws {

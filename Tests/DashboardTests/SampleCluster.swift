@@ -1,3 +1,5 @@
+import Telemetry
+
 @testable import Dashboard
 
 /// A cluster as its feeds tell of it: a job in the middle, signers that work and one that fell silent, and names that
@@ -54,8 +56,8 @@ struct SampleCluster {
           SeriesReading("chancery_lease_left_seconds", isCounter: false, value: 7.25),
           SeriesReading("chancery_signer_info", ["signer": "id-\(index)"], isCounter: false, value: 1),
           SeriesReading("chancery_batches_signed_total", value: batches),
-          SeriesReading("chancery_signing_seconds_total", value: batches * 0.021),
-          SeriesReading("chancery_lease_wait_seconds_total", value: Double(second * second) * 0.003),
+          times("chancery_batch_signing_seconds", [:], second) { 18 + $0 % 20 },
+          times("chancery_lease_wait_seconds", [:], second) { 2 * $0 },
         ])
     }
     return [
@@ -79,10 +81,20 @@ struct SampleCluster {
           SeriesReading("chancery_leases_granted_total", ["algorithm": "ed25519"], value: Double(second) * 3),
           SeriesReading("chancery_leases_released_total", ["algorithm": "ed25519"], value: Double(second) * 3 - 2),
           SeriesReading("chancery_acquires_waiting", ["algorithm": "ed25519"], isCounter: false, value: 4),
-          SeriesReading(
-            "chancery_acquire_wait_seconds_total", ["algorithm": "ed25519"], value: Double(second) * 0.012),
+          times("chancery_acquire_wait_seconds", ["algorithm": "ed25519"], second) { _ in 4 },
+          times("chancery_store_seconds", ["operation": "grant"], second) { _ in 2 },
+          times("chancery_cache_seconds", ["operation": "take"], second) { _ in 1 },
         ]),
     ] + workers
+  }
+
+  /// Three times of each second, in milliseconds.
+  private func times(
+    _ name: String, _ labels: [String: String], _ second: Int, _ milliseconds: (Int) -> Int
+  ) -> SeriesReading {
+    var times = HDRHistogram()
+    for moment in 0..<3 * second { times.record(.milliseconds(milliseconds(moment / 3))) }
+    return SeriesReading(name, labels, times: times)
   }
 
   func jobs(_ second: Int) -> [JobReading] {

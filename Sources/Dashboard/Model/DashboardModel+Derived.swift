@@ -1,34 +1,50 @@
-/// The metrics that the dashboard knows by name; all others that fail or take time are found by their form.
+import Telemetry
+
+/// The metrics that the dashboard knows by name; all others that fail are found by their form.
 enum MetricNames {
   static let signaturesStored = "chancery_signatures_stored_total"
   static let recordsSigned = "chancery_records_signed_total"
   static let batchesSigned = "chancery_batches_signed_total"
-  static let signingSeconds = "chancery_signing_seconds_total"
-  static let keyWaitSeconds = "chancery_lease_wait_seconds_total"
   /// What is followed for each signer.
-  static let ofSigners = [recordsSigned, batchesSigned, signingSeconds, keyWaitSeconds]
+  static let ofSigners = [recordsSigned, batchesSigned]
+  /// How long signers sign a batch.
+  static let signing = TimeName("signer signs a batch", "chancery_batch_signing_seconds")
   /// How long signers wait for the key of a batch.
-  static let keyWait = MeanName(what: "signer waits for a key", sum: keyWaitSeconds, count: batchesSigned)
-  /// Times of which the services count the sum and the number.
-  static let means: [MeanName] = [
-    MeanName(what: "signer signs a batch", sum: signingSeconds, count: batchesSigned),
-    keyWait,
-    MeanName(
-      what: "keykeeper grants a key", sum: "chancery_acquire_wait_seconds_total",
-      count: "chancery_leases_granted_total"),
-    MeanName(what: "coordinator commits", sum: "chancery_commit_seconds_total", count: "chancery_commits_total"),
+  static let keyWait = TimeName("signer waits for a key", "chancery_lease_wait_seconds")
+  /// The times that are followed for each signer.
+  static let timesOfSigners = [signing.metric, keyWait.metric]
+  /// All times that are followed.
+  static let times: [TimeName] = [
+    TimeName("signer signs a record", "chancery_record_signing_seconds"), signing, keyWait,
+    TimeName("signer waits for the commit", "chancery_result_wait_seconds"),
+    TimeName("keykeeper grants a key", "chancery_acquire_wait_seconds"),
+    TimeName("redis: take", "chancery_cache_seconds", operation: "take"),
+    TimeName("postgres: grant", "chancery_store_seconds", operation: "grant"),
+    TimeName("postgres: release", "chancery_store_seconds", operation: "release"),
+    TimeName("postgres: claim", "chancery_store_seconds", operation: "claim"),
+    TimeName("postgres: payloads", "chancery_store_seconds", operation: "payloads"),
+    TimeName("postgres: commit", "chancery_store_seconds", operation: "commit"),
   ]
   static let leasesHeld = "chancery_leases_held"
   static let leaseLeft = "chancery_lease_left_seconds"
   static let signerInfo = "chancery_signer_info"
 }
 
-/// A time of which the services count the sum and the number, so that its mean is known.
-struct MeanName: Sendable {
-  var what: String
-  /// In seconds.
-  var sum: String
-  var count: String
+/// Something that takes time, and the histogram that tells how much.
+struct TimeName: Sendable {
+  /// For people.
+  let what: String
+  let metric: String
+  /// Nil for the series of all operations.
+  let operation: String?
+
+  init(_ what: String, _ metric: String, operation: String? = nil) {
+    (self.what, self.metric, self.operation) = (what, metric, operation)
+  }
+
+  func includes(_ name: SeriesLedger.Name) -> Bool {
+    name.name == metric && (operation == nil || name.labels["operation"] == operation)
+  }
 }
 
 extension DashboardModel {
@@ -65,18 +81,20 @@ extension DashboardModel {
     }
   }
 
-  /// The mean of a time, in seconds, lately; nil if there was none.
-  func mean(_ name: MeanName, over time: Duration = DashboardModel.window) -> Double? {
-    guard let count = rate(name.count, over: time), count > 0 else { return nil }
-    return (rate(name.sum, over: time) ?? 0) / count
+  /// How long something took lately.
+  func times(_ name: TimeName, over time: Duration = DashboardModel.window) -> HDRHistogram {
+    times.reduce(into: HDRHistogram()) { sum, next in
+      if name.includes(next.key) { sum += next.value.times(over: time) }
+    }
   }
 
-  /// The mean of a time in each of the last seconds; nil where there was none.
-  func means(_ name: MeanName, _ count: Int) -> [Double?] {
-    zip(rates(name.sum, count), rates(name.count, count)).map { sum, count in
-      guard let count, count > 0 else { return nil }
-      return (sum ?? 0) / count
+  /// What one in a hundred times exceeded in each of the last seconds, in seconds; nil where there was none.
+  func highs(_ name: TimeName, _ count: Int) -> [Double?] {
+    let sums = times.reduce(into: Array(repeating: HDRHistogram(), count: count)) { sums, next in
+      guard name.includes(next.key) else { return }
+      for (index, times) in next.value.bySecond(count).enumerated() { sums[index] += times }
     }
+    return sums.map { $0.seconds(0.99) }
   }
 
   /// How long a job will take yet: from the faster and the slower of its rates over 10 s and over a minute; nil if that
@@ -98,9 +116,10 @@ struct SignerSummary: Sendable {
   /// Records per second.
   var rate: Double?
   var signed: Double
-  /// How long it took for a batch lately, in seconds: to sign it, and to wait for its key.
-  var signing: Double?
-  var wait: Double?
+  /// How long it signed a batch lately.
+  var signing: HDRHistogram
+  /// How long it waited for a key lately.
+  var wait: HDRHistogram
   /// Batches that it signs now: each has a key.
   var inFlight: Double
   var keys: [Int64]
@@ -130,7 +149,9 @@ extension DashboardModel {
     let id = service.series.first { $0.name == MetricNames.signerInfo }?.labels["signer"] ?? ""
     let rises = signerRises[service.incarnation] ?? [:]
     func risen(_ name: String) -> Double? { rises[name]?.rate(over: Self.window) }
-    let batches = risen(MetricNames.batchesSigned).flatMap { $0 > 0 ? $0 : nil }
+    func times(_ name: TimeName) -> HDRHistogram {
+      signerTimes[service.incarnation]?[name.metric]?.times(over: Self.window) ?? HDRHistogram()
+    }
     let rate = risen(MetricNames.recordsSigned)
     let inFlight = value(MetricNames.leasesHeld)
     let state: SignerSummary.State =
@@ -138,8 +159,7 @@ extension DashboardModel {
       ? .gone : service.age > Self.silence ? .silent : inFlight > 0 || rate ?? 0 > 0 ? .working : .idle
     return SignerSummary(
       name: service.name, state: state, id: id, rate: rate, signed: value(MetricNames.recordsSigned),
-      signing: batches.flatMap { batches in risen(MetricNames.signingSeconds).map { $0 / batches } },
-      wait: batches.flatMap { batches in risen(MetricNames.keyWaitSeconds).map { $0 / batches } }, inFlight: inFlight,
+      signing: times(MetricNames.signing), wait: times(MetricNames.keyWait), inFlight: inFlight,
       keys: id.isEmpty ? [] : keys.filter { $0.holder == id }.map(\.id),
       leaseLeft: inFlight > 0 ? service.series.first { $0.name == MetricNames.leaseLeft }?.value : nil,
       age: service.age)

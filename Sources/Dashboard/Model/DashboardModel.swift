@@ -1,3 +1,5 @@
+import Telemetry
+
 /// What the dashboard knows: the newest that each feed has said, and what it has seen of the last minute.
 ///
 /// A value without a clock: each thing that is taken in comes with its time. All of it is bounded: by what the feeds
@@ -41,6 +43,9 @@ public struct DashboardModel: Sendable {
   /// The same of each signer, for what is shown of each.
   private(set) var signerRises: [String: [String: History]] = [:]
   private var signerRisen: [String: [String: Double]] = [:]
+  /// The times that came in the last minute, and lately of each signer.
+  private(set) var times: [SeriesLedger.Name: TimesHistory] = [:]
+  private(set) var signerTimes: [String: [String: TimesHistory]] = [:]
   private(set) var jobHistories: [String: History] = [:]
   /// When the dashboard saw each key being leased last.
   private(set) var keysUsed: [Int64: ContinuousClock.Instant] = [:]
@@ -59,12 +64,19 @@ public struct DashboardModel: Sendable {
     metricsTaken += 1
     self.services = services
     self.isIncomplete = isIncomplete
-    let increases = ledger.take(services, at: now)
-    for (incarnation, names) in increases {
-      for (name, increase) in names {
+    for (incarnation, increases) in ledger.take(services, at: now) {
+      for (name, increase) in increases.counters {
         risen[name, default: 0] += increase
         if MetricNames.ofSigners.contains(name.name) {
           signerRisen[incarnation, default: [:]][name.name, default: 0] += increase
+        }
+      }
+      for (name, increase) in increases.times {
+        if times[name] == nil, times.count < Self.maximumCounters { times[name] = TimesHistory(span: History.span) }
+        times[name]?.append(increase, at: now)
+        if MetricNames.timesOfSigners.contains(name.name) {
+          signerTimes[incarnation, default: [:]][name.name, default: TimesHistory(span: Self.window)]
+            .append(increase, at: now)
         }
       }
     }
@@ -112,6 +124,7 @@ public struct DashboardModel: Sendable {
     let here = Set(services.map(\.incarnation))
     signerRisen = signerRisen.filter { here.contains($0.key) }
     signerRises = signerRises.filter { here.contains($0.key) }
+    signerTimes = signerTimes.filter { here.contains($0.key) }
     for (name, sum) in risen { rises[name, default: History()].append(sum, at: now) }
     for (incarnation, sums) in signerRisen {
       for (name, sum) in sums { signerRises[incarnation, default: [:]][name, default: History()].append(sum, at: now) }

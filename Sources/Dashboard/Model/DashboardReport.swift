@@ -1,3 +1,4 @@
+import Telemetry
 import TimeAndChance
 
 /// The dashboard's numbers at one moment, for programs and for logs.
@@ -37,11 +38,17 @@ public struct DashboardReport: Sendable, Encodable {
     public var signed: Int
     /// Batches that it signs now.
     public var batches: Int
+    /// The time, in seconds, in which it signs a batch; half take longer.
+    public var signing: Double?
+    /// The same; one in a hundred takes longer.
+    public var signingHigh: Double?
 
     enum CodingKeys: String, CodingKey {
       case name, state
       case recordsPerSecond = "records_per_second"
       case signed, batches
+      case signing = "batch_signing_p50_seconds"
+      case signingHigh = "batch_signing_p99_seconds"
     }
   }
 
@@ -68,7 +75,7 @@ public struct DashboardReport: Sendable, Encodable {
   public var signatures: Int
   /// Signatures stored per second.
   public var signaturesPerSecond: Double?
-  /// The time, in seconds, that signers wait for a key, on average.
+  /// The time, in seconds, that signers wait for a key; one in a hundred waits longer.
   public var keyWait: Double?
   /// Keys that are held.
   public var keysHeld: Int
@@ -84,7 +91,7 @@ public struct DashboardReport: Sendable, Encodable {
     case age = "age_seconds"
     case signatures
     case signaturesPerSecond = "signatures_per_second"
-    case keyWait = "key_wait_mean_seconds"
+    case keyWait = "key_wait_p99_seconds"
     case keysHeld = "keys_held"
     case jobs, signers, failures
   }
@@ -96,7 +103,7 @@ extension DashboardModel {
     DashboardReport(
       at: time, age: age(.metrics, now)?.inSeconds, signatures: whole(total(MetricNames.signaturesStored)),
       signaturesPerSecond: rate(MetricNames.signaturesStored),
-      keyWait: mean(MetricNames.keyWait),
+      keyWait: times(MetricNames.keyWait).seconds(0.99),
       keysHeld: keys.count { !$0.holder.isEmpty },
       jobs: jobs.map {
         DashboardReport.Job(
@@ -106,7 +113,7 @@ extension DashboardModel {
       signers: signers.map {
         DashboardReport.Signer(
           name: $0.name, state: $0.state.rawValue, recordsPerSecond: $0.rate, signed: whole($0.signed),
-          batches: whole($0.inFlight))
+          batches: whole($0.inFlight), signing: $0.signing.seconds(0.5), signingHigh: $0.signing.seconds(0.99))
       },
       failures: failures.map {
         DashboardReport.Failure(cause: $0.cause, total: whole($0.total), lastMinute: whole($0.lastMinute))
@@ -137,7 +144,7 @@ extension DashboardReport {
     let line =
       "\(at) signatures \(Numbers.grouped(Double(signatures))) \(signaturesPerSecond.map(Numbers.short) ?? "-")/s"
       + (progress ?? "") + " signers \(working)/\(signers.count) keys held \(keysHeld)"
-      + " key wait \(keyWait.map(Numbers.time) ?? "-") failures/min \(failed)"
+      + " key wait p99 \(keyWait.map(Numbers.time) ?? "-") failures/min \(failed)"
       + (age.map { $0 > 3 ? " stale \(Numbers.clock($0))" : "" } ?? " no metrics")
     return line.printable(isUTF8: true)
   }

@@ -1,3 +1,5 @@
+public import Telemetry
+
 /// What a service has told of its numbers.
 public struct ServiceReading: Sendable, Hashable {
   /// Its kind, such as `signer`.
@@ -30,12 +32,19 @@ public struct SeriesReading: Sendable, Hashable {
   public var labels: [String: String]
   /// Whether it only rises within an incarnation.
   public var isCounter: Bool
-  /// Its value.
+  /// Its value; of a histogram nothing.
   public var value: Double
+  /// The times of a histogram, in microseconds; nil for others.
+  public var times: HDRHistogram?
 
   /// One number.
   public init(_ name: String, _ labels: [String: String] = [:], isCounter: Bool = true, value: Double) {
     (self.name, self.labels, self.isCounter, self.value) = (name, labels, isCounter, value)
+  }
+
+  /// Times.
+  public init(_ name: String, _ labels: [String: String] = [:], times: HDRHistogram) {
+    (self.name, self.labels, self.isCounter, self.value, self.times) = (name, labels, false, 0, times)
   }
 }
 

@@ -1,4 +1,6 @@
-/// The rise of every counter of every service since the dashboard runs, whatever restarts.
+import Telemetry
+
+/// The rise of every counter and histogram of every service since the dashboard runs, whatever restarts.
 ///
 /// An incarnation counts from zero, and its numbers never fall; Logger forgets all when it restarts and is told again.
 /// So each counter of each incarnation is followed by itself. What is seen of an incarnation for the first time is
@@ -10,8 +12,17 @@ struct SeriesLedger: Sendable {
     var labels: [String: String]
   }
 
+  /// What has come since the last time.
+  struct Increases {
+    /// Only of counters that rose.
+    var counters: [Name: Double] = [:]
+    /// Of all histograms.
+    var times: [Name: HDRHistogram] = [:]
+  }
+
   private struct Known {
     var values: [Name: Double]
+    var times: [Name: HDRHistogram]
     var seen: ContinuousClock.Instant
   }
 
@@ -20,22 +31,32 @@ struct SeriesLedger: Sendable {
 
   private var known: [String: Known] = [:]
 
-  /// Takes in what all services have told; returns how much each counter has risen since the last time.
-  mutating func take(_ services: [ServiceReading], at now: ContinuousClock.Instant) -> [String: [Name: Double]] {
-    var increases: [String: [Name: Double]] = [:]
+  /// Takes in what all services have told; returns what has come of each incarnation since the last
+  /// time.
+  mutating func take(_ services: [ServiceReading], at now: ContinuousClock.Instant) -> [String: Increases] {
+    var all: [String: Increases] = [:]
     for service in services where !service.incarnation.isEmpty {
       let isNew = known[service.incarnation] == nil
-      var values = known.removeValue(forKey: service.incarnation)?.values ?? [:]
-      for series in service.series where series.isCounter {
+      var known = self.known.removeValue(forKey: service.incarnation) ?? Known(values: [:], times: [:], seen: now)
+      var increases = Increases()
+      for series in service.series {
         let name = Name(name: series.name, labels: series.labels)
-        let before = values[name] ?? 0
-        let increase = series.value - before
-        if !isNew, increase > 0 { increases[service.incarnation, default: [:]][name] = increase }
-        values[name] = max(series.value, before)
+        if let times = series.times {
+          if let increase = times.subtracting(known.times[name] ?? HDRHistogram()) {
+            increases.times[name] = isNew ? HDRHistogram() : increase
+            known.times[name] = times
+          }
+        } else if series.isCounter {
+          let before = known.values[name] ?? 0
+          if !isNew, series.value > before { increases.counters[name] = series.value - before }
+          known.values[name] = max(series.value, before)
+        }
       }
-      known[service.incarnation] = Known(values: values, seen: now)
+      known.seen = now
+      self.known[service.incarnation] = known
+      all[service.incarnation] = increases
     }
     known = known.filter { $0.value.seen.duration(to: now) < Self.memory }
-    return increases
+    return all
   }
 }

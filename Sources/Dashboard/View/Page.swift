@@ -1,3 +1,4 @@
+import Telemetry
 import TimeAndChance
 
 /// A page of the dashboard.
@@ -88,33 +89,35 @@ extension ViewState.Page {
 
   private static func signers(_ model: DashboardModel) -> ListPage {
     let rows = model.signers.map { signer in
-      let (signing, wait) = (signer.signing.map(Numbers.time) ?? "", signer.wait.map(Numbers.time) ?? "")
+      let (half, most) = (Texts.time(signer.signing.seconds(0.5)), Texts.time(signer.signing.seconds(0.99)))
+      let wait = Texts.time(signer.wait.seconds(0.99))
       let keys = signer.keys.map(String.init).joined(separator: " ")
       let left = signer.leaseLeft.map(Numbers.time) ?? ""
       return ListPage.Row(
         id: signer.name,
         cells: [
           Span(signer.name), Span(signer.state.rawValue, Texts.style(signer.state)),
-          Span(signer.rate.map(Numbers.short) ?? ""), Span(signing), Span(wait), Span(Numbers.grouped(signer.inFlight)),
-          Span(keys), Span(left),
-          Span(Numbers.time(signer.age.inSeconds)),
+          Span(signer.rate.map(Numbers.short) ?? ""), Span(half), Span(most), Span(wait),
+          Span(Numbers.grouped(signer.inFlight)), Span(keys), Span(left), Span(Numbers.time(signer.age.inSeconds)),
         ],
         details: [
           ("signer", signer.name), ("id", signer.id.isEmpty ? "-" : signer.id), ("state", signer.state.rawValue),
           ("records/s", signer.rate.map(Numbers.short) ?? "-"), ("signed", Numbers.grouped(signer.signed)),
-          ("signing a batch, mean", signing.isEmpty ? "-" : signing),
-          ("waiting for a key, mean", wait.isEmpty ? "-" : wait),
+          ("signing a batch, p50", half.isEmpty ? "-" : half), ("signing a batch, p99", most.isEmpty ? "-" : most),
+          ("waiting for a key, p50", signer.wait.seconds(0.5).map(Numbers.time) ?? "-"),
+          ("waiting for a key, p99", wait.isEmpty ? "-" : wait),
           ("batches in flight", Numbers.grouped(signer.inFlight)), ("keys", keys.isEmpty ? "-" : keys),
           ("first lease ends in", left.isEmpty ? "-" : left),
           ("last heard", Numbers.time(signer.age.inSeconds) + " ago"),
         ],
-        keys: [signer.rate ?? 0, signer.wait ?? 0, signer.age.inSeconds])
+        keys: [signer.rate ?? 0, signer.wait.seconds(0.99) ?? 0, signer.age.inSeconds])
     }
     return ListPage(
       columns: [
-        .init("SIGNER"), .init("STATE"), .init("REC/S", isNumber: true), .init("BATCH", isNumber: true, rank: 5),
-        .init("WAIT", isNumber: true, rank: 2), .init("FLIGHT", isNumber: true, rank: 3), .init("KEYS", rank: 4),
-        .init("LEASE", isNumber: true, rank: 4), .init("HEARD", isNumber: true, rank: 1),
+        .init("SIGNER"), .init("STATE"), .init("REC/S", isNumber: true), .init("P50", isNumber: true, rank: 3),
+        .init("P99", isNumber: true, rank: 1), .init("WAIT", isNumber: true, rank: 2),
+        .init("FLIGHT", isNumber: true, rank: 4), .init("KEYS", rank: 5), .init("LEASE", isNumber: true, rank: 5),
+        .init("HEARD", isNumber: true, rank: 1),
       ],
       orders: ["name", "rate", "wait", "age"], rows: rows, empty: "no signers report")
   }
@@ -152,6 +155,9 @@ extension ViewState.Page {
 
 /// Words that several pages use.
 enum Texts {
+  /// Nothing for no time.
+  static func time(_ seconds: Double?) -> String { seconds.map(Numbers.time) ?? "" }
+
   static func eta(_ range: ClosedRange<Double>) -> String {
     let (soon, late) = (Numbers.clock(range.lowerBound.rounded(.up)), Numbers.clock(range.upperBound.rounded(.up)))
     return soon == late ? soon : "\(soon) - \(late)"

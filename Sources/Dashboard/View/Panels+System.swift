@@ -1,3 +1,4 @@
+import Telemetry
 import TimeAndChance
 
 // How the system does: leases, failures, times and services.
@@ -49,19 +50,19 @@ extension Panels {
       title: "Failures", lines: table.rows.isEmpty ? [[Span("none", .good)]] : table.lines(width: column), minimum: 2)
   }
 
-  /// How long things take on average, in the last seconds and in the last minute.
+  /// How long things take, in the last seconds and in the last minute.
   var times: Panel {
     var table = TextTable(columns: [
-      .init("MEAN TIME"), .init("NOW", isNumber: true), .init("LAST MINUTE", isNumber: true),
-      .init("PER SECOND", isNumber: true, rank: 1),
+      .init("TIME"), .init("P50", isNumber: true), .init("P99", isNumber: true),
+      .init("MINUTE'S P99", isNumber: true, rank: 2), .init("PER SECOND", isNumber: true, rank: 1),
     ])
-    table.rows = MetricNames.means.map { name in
-      TextTable.Row(cells: [
-        Span(name.what), Span(model.mean(name).map(Numbers.time) ?? "-"),
-        Span(model.mean(name, over: History.span).map(Numbers.time) ?? "-"), Span(rateText(name.count)),
-      ])
+    table.rows = MetricNames.times.map { name in
+      let times = model.times(name)
+      let rate = times.count == 0 ? "-" : Numbers.short(Double(times.count) / DashboardModel.window.inSeconds)
+      let texts = [times.seconds(0.5), times.seconds(0.99), model.times(name, over: History.span).seconds(0.99)]
+      return TextTable.Row(cells: [Span(name.what)] + texts.map { Span($0.map(Numbers.time) ?? "-") } + [Span(rate)])
     }
-    return Panel(title: "Times", lines: table.lines(width: column), minimum: 3)
+    return Panel(title: "Times", lines: table.lines(width: column), minimum: 2)
   }
 
   var services: Panel {

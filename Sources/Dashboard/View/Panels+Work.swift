@@ -1,3 +1,5 @@
+import Telemetry
+
 // What is being done: jobs, throughput, signers and keys.
 extension Panels {
   /// The jobs that run, or the newest one: what it is and how far, in two lines each.
@@ -35,11 +37,10 @@ extension Panels {
     ]
   }
 
-  /// What is signed per second and how long signers wait for keys, over a minute.
+  /// What is signed per second, how long that takes, and how long signers wait for keys, over a minute.
   var graphs: [Line] {
     let columns = max(0, min(60, width - 32))
     let rates = model.rates(MetricNames.signaturesStored, columns)
-    let wait = MetricNames.keyWait
     let stale = model.isStale(now)
     func line(_ name: String, _ values: [Double?], _ text: String) -> Line {
       [
@@ -49,9 +50,11 @@ extension Panels {
     }
     let rate = model.rate(MetricNames.signaturesStored).map { Numbers.grouped($0) + "/s" } ?? "-"
     return [
-      line("signatures", rates, rate),
-      line("key wait", model.means(wait, columns), model.mean(wait).map { Numbers.time($0) + " mean" } ?? "-"),
+      line("signatures", rates, rate)
     ]
+      + [("batch p99", MetricNames.signing), ("key wait p99", MetricNames.keyWait)].map { title, name in
+        line(title, model.highs(name, columns), model.times(name).seconds(0.99).map(Numbers.time) ?? "-")
+      }
   }
 
   var signers: Panel {

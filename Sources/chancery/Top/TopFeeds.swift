@@ -2,6 +2,7 @@ import ArgumentParser
 import Dashboard
 import RPC
 import Schema
+import Telemetry
 import TimeAndChance
 import Translation
 
@@ -101,9 +102,11 @@ extension ServiceReading {
       age: .milliseconds(Int64(clamping: message.ageMs)), isConnected: message.connected,
       series: message.metrics.map { metric in
         let labels = metric.labels.map { ($0.name, $0.value) }
-        return SeriesReading(
-          metric.name, Dictionary(labels) { first, _ in first }, isCounter: metric.kind == .counter, value: metric.value
-        )
+        let byName = Dictionary(labels) { first, _ in first }
+        guard let times = metric.histogram.flatMap(HDRHistogram.init) else {
+          return SeriesReading(metric.name, byName, isCounter: metric.kind == .counter, value: metric.value)
+        }
+        return SeriesReading(metric.name, byName, times: times)
       })
   }
 }
