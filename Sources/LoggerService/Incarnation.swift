@@ -21,6 +21,8 @@ struct Incarnation {
   /// How many series each name has.
   var labelSets: [String: Int] = [:]
   var eventsDropped: UInt64 = 0
+  /// Whether it has reported: what it has counted before may be long ago.
+  var hasReported = false
   /// When its last report came.
   var heard: ContinuousClock.Instant
   /// The stream whose reports count: the newest. Nil when it is gone.

@@ -18,6 +18,8 @@ public final class LoggerCore: Sendable {
   private let wallClock: @Sendable () -> Timestamp
   private let journal: EventJournal
   private let book: Mutex<MetricsBook>
+  private let started: ContinuousClock.Instant
+  private let shared = Mutex<SharedSnapshot?>(nil)
   /// Opened when the streams are to end.
   let stopping = Latch()
 
@@ -33,7 +35,8 @@ public final class LoggerCore: Sendable {
     self.options = options
     self.wallClock = wallClock
     journal = EventJournal(store: store, clock: clock, random: random, observer: observer, options: options)
-    book = Mutex(MetricsBook(limits: options.metrics))
+    book = Mutex(MetricsBook(limits: options.metrics, now: clock.now))
+    started = clock.now
   }
 
   /// What it serves.
@@ -72,6 +75,43 @@ public final class LoggerCore: Sendable {
       return book
     }
     return copy.snapshot(now: now, at: wallClock())
+  }
+}
+
+// MARK: - The watchers' side
+
+extension LoggerCore {
+  /// A snapshot as it is sent to all who watch.
+  private struct SharedSnapshot {
+    /// The number of the tick.
+    var tick: Int64
+    var message: EncodedMessage<ChanceryV1.MetricsSnapshot>
+  }
+
+  /// The time for which a snapshot serves all who watch.
+  static let tick = Duration.milliseconds(100)
+
+  /// The beginning of the tick that is under way.
+  var tickStart: ContinuousClock.Instant { started.advanced(by: Self.tick * Int(tickNumber)) }
+
+  private var tickNumber: Int64 { started.duration(to: clock.now).inMilliseconds / Self.tick.inMilliseconds }
+
+  /// The snapshot of the tick that is under way: made and encoded when the first asks for it.
+  func sharedSnapshot() throws(RPCError) -> EncodedMessage<ChanceryV1.MetricsSnapshot> {
+    let tick = tickNumber
+    return try shared.withLock { shared throws(RPCError) in
+      if let shared, shared.tick == tick { return shared.message }
+      let message = try EncodedMessage(snapshot())
+      shared = SharedSnapshot(tick: tick, message: message)
+      return message
+    }
+  }
+
+  /// The last seconds of a metric.
+  func range(_ request: ChanceryV1.MetricsRangeRequest) -> ChanceryV1.MetricsRange {
+    let now = clock.now
+    var copy = book.withLock { $0 }
+    return copy.range(request, now: now, at: wallClock())
   }
 }
 

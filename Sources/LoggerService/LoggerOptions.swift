@@ -19,6 +19,10 @@ public struct LoggerOptions: Sendable {
     public var textBytes = 2 << 20
     /// The most bytes for the buckets of all histograms together, in that message.
     public var histogramBytes = 1 << 20
+    /// The most bytes for what came in the last seconds, about; the oldest seconds make room for the newest.
+    public var windowBytes = 64 << 20
+    /// The most series of which the last seconds are kept.
+    public var windowSeries = 16_384
     /// How many folded incarnations are remembered, in case one comes back.
     public var recollection = 64
     /// How old the last report of an incarnation may be before the snapshot says that it is incomplete.

@@ -37,8 +37,12 @@ struct MetricsBook: Sendable {
   private var histogramBytes = 0
   private var nextToken: UInt64 = 0
   private var lastRefusal: ContinuousClock.Instant?
+  private var windows: MetricsWindows
 
-  init(limits: LoggerOptions.MetricLimits) { self.limits = limits }
+  init(limits: LoggerOptions.MetricLimits, now: ContinuousClock.Instant) {
+    self.limits = limits
+    windows = MetricsWindows(limits: limits, now: now)
+  }
 
   /// A stream begins. Throws `INVALID_ARGUMENT` for an instance that is not one, `RESOURCE_EXHAUSTED` if there is no
   /// room.
@@ -62,11 +66,14 @@ struct MetricsBook: Sendable {
     _ report: ChanceryV1.TelemetryReport, from stream: Stream, now: ContinuousClock.Instant
   ) -> Dropped {
     var dropped = Dropped()
+    passTime(to: now)
     // Taken out while it changes, so that its dictionaries are not copied.
     guard var incarnation = incarnations.removeValue(forKey: stream.incarnation) else { return dropped }
     defer { incarnations[stream.incarnation] = incarnation }
     guard incarnation.stream == stream.token else { return dropped }
     incarnation.heard = now
+    windows.hear(incarnation.instance)
+    defer { incarnation.hasReported = true }
     incarnation.eventsDropped = max(incarnation.eventsDropped, report.eventsDropped)
     for metric in report.metrics {
       guard let series = Series(metric), let told = SeriesValue(metric) else {
@@ -86,12 +93,14 @@ struct MetricsBook: Sendable {
     let known = incarnation.series[series]
     guard known != nil || hasRoom(for: series, in: incarnation) else { return false }
     // Within an incarnation a counter never falls, and a histogram never shrinks.
-    let hasFallen = known.map { $0.kind == told.kind && $0.isCumulative && $0.rise(to: told) == nil } ?? false
+    let rise = known.map { $0.rise(to: told) } ?? (incarnation.hasReported && told.isCumulative ? told : nil)
+    let hasFallen = known?.kind == told.kind && told.isCumulative && rise == nil
     let value = hasFallen ? known! : told
     let growth = value.histogramBytes - (known?.histogramBytes ?? 0)
     guard growth <= 0 || histogramBytes + growth <= limits.histogramBytes else { return false }
     incarnation.series[series] = value
     histogramBytes += growth
+    if let rise { windows.add(rise, to: series, of: incarnation.instance) }
     if known == nil {
       incarnation.labelSets[series.name, default: 0] += 1
       textBytes += series.textBytes
@@ -114,6 +123,25 @@ struct MetricsBook: Sendable {
     for incarnation in silent where incarnation.heard.duration(to: now) >= limits.silentRetention {
       fold(incarnation.id)
     }
+  }
+
+  /// The last seconds of a metric. Nothing is known of the second that is under way.
+  mutating func range(_ request: ChanceryV1.MetricsRangeRequest, now: ContinuousClock.Instant, at: Timestamp)
+    -> ChanceryV1.MetricsRange
+  {
+    passTime(to: now)
+    return windows.range(request, now: now, at: at)
+  }
+
+  /// Ends the second that was under way, if another one has begun.
+  private mutating func passTime(to now: ContinuousClock.Instant) {
+    guard windows.isOver(at: now) else { return }
+    for incarnation in incarnations.values where windows.hasHeard(incarnation.instance) {
+      for (series, value) in incarnation.series where value.kind == .gauge {
+        windows.add(value, to: series, of: incarnation.instance)
+      }
+    }
+    windows.begin(at: now)
   }
 
   /// All of it as a message.

@@ -7,6 +7,9 @@ struct MetricsEndpoint: ChanceryV1.Metrics.Service {
   /// What a caller may ask for, in milliseconds.
   static let intervals: ClosedRange<UInt32> = 100...60_000
 
+  /// How far back a caller may look, in seconds.
+  static let durations: ClosedRange<UInt32> = 1...900
+
   let logger: LoggerCore
 
   func get(
@@ -29,11 +32,27 @@ struct MetricsEndpoint: ChanceryV1.Metrics.Service {
     }
   }
 
-  /// Makes a snapshot only when the one before it has been taken: a watcher that is behind skips intervals.
+  func range(
+    _ request: ChanceryV1.MetricsRangeRequest, context: ServerContext
+  ) async throws -> ChanceryV1.MetricsRange {
+    guard !request.name.isEmpty else { throw RPCError(.invalidArgument, "name is missing: which metric?") }
+    guard Self.durations.contains(request.durationS) else {
+      throw RPCError(.invalidArgument, "duration_s \(request.durationS) is outside \(Self.durations)")
+    }
+    guard request.matching.count <= 16, request.by.count <= 8 else {
+      throw RPCError(
+        .invalidArgument,
+        "matching may have 16 labels, not \(request.matching.count), and by 8, not \(request.by.count)")
+    }
+    return logger.range(request)
+  }
+
+  /// Takes a snapshot only when the one before it has been sent: a watcher that is behind skips intervals. All watchers send
+  /// at the beginning of a tick, so that they share its snapshot.
   private func send(every interval: Duration, to replies: RPCWriter<ChanceryV1.MetricsSnapshot>) async throws {
-    var next = logger.clock.now
+    var next = logger.tickStart
     while true {
-      try await replies.write(logger.snapshot())
+      try await replies.write(logger.sharedSnapshot())
       let now = logger.clock.now
       repeat { next = next.advanced(by: interval) } while next <= now
       try await logger.clock.sleep(until: next, tolerance: nil)

@@ -12,7 +12,7 @@ import TimeAndChance
   let start = ContinuousClock.now
 
   @Test func newestValuesByNameAndLabels() throws {
-    var book = MetricsBook(limits: .init())
+    var book = MetricsBook(limits: .init(), now: start)
     let stream = try book.open(instance("signer", "s-1", 1), now: start)
     let first = report(counter("b_total", 3), gauge("a", 5, ["y": "2", "x": "1"]))
     #expect(book.record(first, from: stream, now: start) == .init())
@@ -30,7 +30,7 @@ import TimeAndChance
   }
 
   @Test func counterNeverFallsWithinAnIncarnation() throws {
-    var book = MetricsBook(limits: .init())
+    var book = MetricsBook(limits: .init(), now: start)
     let stream = try book.open(instance("signer", "s-1", 1), now: start)
     _ = book.record(report(counter("n_total", 9), gauge("g", 9)), from: stream, now: start)
     _ = book.record(report(counter("n_total", 8), gauge("g", 8)), from: stream, now: start)
@@ -39,7 +39,7 @@ import TimeAndChance
   }
 
   @Test func histogramsGrowAndNeverShrink() throws {
-    var book = MetricsBook(limits: .init())
+    var book = MetricsBook(limits: .init(), now: start)
     let stream = try book.open(instance("signer", "s-1", 1), now: start)
     for times in [[7], [7, 900, 900], [7, 900]] as [[UInt64]] {
       #expect(book.record(report(histogram("t_seconds", times)), from: stream, now: start) == .init())
@@ -51,7 +51,7 @@ import TimeAndChance
   }
 
   @Test func histogramsOfAServiceAreSummed() throws {
-    var book = MetricsBook(limits: .init())
+    var book = MetricsBook(limits: .init(), now: start)
     for (incarnation, times) in [(1, [5, 100]), (2, [5, 70_000])] as [(Int, [UInt64])] {
       let stream = try book.open(instance("signer", "s-1", incarnation), now: start)
       _ = book.record(report(histogram("t_seconds", times)), from: stream, now: start)
@@ -67,7 +67,7 @@ import TimeAndChance
   @Test func roomForHistograms() throws {
     var limits = LoggerOptions.MetricLimits()
     limits.histogramBytes = 3 * (32 + 12)
-    var book = MetricsBook(limits: limits)
+    var book = MetricsBook(limits: limits, now: start)
     let stream = try book.open(instance("signer", "s-1", 1), now: start)
     let names = ["a", "b", "c", "d"]
     #expect(book.record(report(names.map { histogram($0, [1]) }), from: stream, now: start) == .init(excess: 1))
@@ -81,7 +81,7 @@ import TimeAndChance
   }
 
   @Test func goodbyeFoldsCountersIntoTheTotalOfTheService() throws {
-    var book = MetricsBook(limits: .init())
+    var book = MetricsBook(limits: .init(), now: start)
     for (incarnation, value) in [(1, 10.0), (2, 5.0)] {
       let stream = try book.open(instance("signer", "s-1", incarnation), now: start)
       _ = book.record(report(counter("n_total", value), gauge("held", 3), dropped: 2), from: stream, now: start)
@@ -100,7 +100,7 @@ import TimeAndChance
   }
 
   @Test func silentIncarnationIsReplacedByItsSuccessorAndMayComeBack() throws {
-    var book = MetricsBook(limits: .init())
+    var book = MetricsBook(limits: .init(), now: start)
     let first = try book.open(instance("signer", "s-1", 1), now: start)
     _ = book.record(report(counter("n_total", 10)), from: first, now: start)
     book.close(first, saidGoodbye: false)
@@ -119,7 +119,7 @@ import TimeAndChance
   }
 
   @Test func reportsOnAStreamThatWasReplacedCountForNothing() throws {
-    var book = MetricsBook(limits: .init())
+    var book = MetricsBook(limits: .init(), now: start)
     let old = try book.open(instance("signer", "s-1", 1), now: start)
     let new = try book.open(instance("signer", "s-1", 1), now: start)
     _ = book.record(report(gauge("g", 2)), from: new, now: start)
@@ -130,7 +130,7 @@ import TimeAndChance
   }
 
   @Test func staleAndSilentMakeIncomplete() throws {
-    var book = MetricsBook(limits: .init())
+    var book = MetricsBook(limits: .init(), now: start)
     let stream = try book.open(instance("signer", "s-1", 1), now: start)
     #expect(!isIncomplete(book, after: .seconds(5)))
     #expect(isIncomplete(book, after: .seconds(6)), "open, but it does not report")
@@ -146,7 +146,7 @@ import TimeAndChance
     var limits = LoggerOptions.MetricLimits()
     limits.incarnations = 2
     limits.services = 2
-    var book = MetricsBook(limits: limits)
+    var book = MetricsBook(limits: limits, now: start)
     let first = try book.open(instance("signer", "s-1", 1), now: start)
     _ = book.record(report(counter("n_total", 10), gauge("g", 1)), from: first, now: start)
     _ = try book.open(instance("broker", "b-1", 2), now: start)
@@ -168,7 +168,7 @@ import TimeAndChance
     limits.series = 4
     limits.labelSets = 2
     limits.textBytes = 200
-    var book = MetricsBook(limits: limits)
+    var book = MetricsBook(limits: limits, now: start)
     let stream = try book.open(instance("signer", "s-1", 1), now: start)
     let sets = (0..<5).map { counter("n_total", 1, ["k": "\($0)"]) }
     #expect(book.record(report(sets), from: stream, now: start) == .init(excess: 3))
@@ -185,7 +185,7 @@ import TimeAndChance
   }
 
   @Test func aFullBookFitsIntoOneMessage() throws {
-    var book = MetricsBook(limits: .init())
+    var book = MetricsBook(limits: .init(), now: start)
     let name = String(repeating: "n", count: 128)
     var excess = 0
     for index in 0..<512 {
@@ -206,7 +206,7 @@ import TimeAndChance
   }
 
   @Test func malformedMetricsAreCounted() throws {
-    var book = MetricsBook(limits: .init())
+    var book = MetricsBook(limits: .init(), now: start)
     let stream = try book.open(instance("signer", "s-1", 1), now: start)
     var unknownKind = counter("n_total", 1)
     unknownKind.kind = .unrecognized(9)
@@ -236,7 +236,7 @@ import TimeAndChance
     (ChanceryV1.ServiceInstance(service: "s", name: String(repeating: "x", count: 129)), "instance.name"),
   ])
   func identityIsChecked(_ instance: ChanceryV1.ServiceInstance?, _ complaint: String) throws {
-    var book = MetricsBook(limits: .init())
+    var book = MetricsBook(limits: .init(), now: start)
     let error = #expect(throws: RPCError.self) { try book.open(instance, now: start) }
     #expect(error?.code == .invalidArgument)
     #expect(error?.message.contains(complaint) == true)
@@ -249,7 +249,7 @@ import TimeAndChance
     var limits = LoggerOptions.MetricLimits()
     limits.incarnations = 6
     limits.recollection = 40
-    var book = MetricsBook(limits: limits)
+    var book = MetricsBook(limits: limits, now: start)
     var told = [Double](repeating: 0, count: 30)
     var streams = [MetricsBook.Stream?](repeating: nil, count: 30)
     var ended = Set<Int>()

@@ -59,6 +59,31 @@ import TimeAndChance
     }
   }
 
+  @Test func aSnapshotIsMadeOnceForAllWhoWatch() throws {
+    try LoggerRig.run { rig in
+      try await withThrowingTaskGroup(of: [Int64].self) { group in
+        for watcher in 0..<100 {
+          group.addTask {
+            // They come at any time.
+            try await rig.pass(.milliseconds(7 * watcher))
+            return try await rig.metrics.watch(.init(intervalMs: 100)) { reader in
+              var times: [Int64] = []
+              for _ in 0..<20 { times.append(try #require(try await reader.next()).atUs - LoggerRig.epoch) }
+              return times
+            }
+          }
+        }
+        for try await times in group {
+          for (earlier, later) in zip(times, times.dropFirst()) { #expect((1...100_000).contains(later - earlier)) }
+          #expect(times.last! - times.first! > 1_800_000)
+        }
+      }
+      // 700 ms until the last comes, and 2 s of its own.
+      let made = rig.clockReadings.count.load(ordering: .relaxed)
+      #expect(made <= 28, "\(made) snapshots were made for 2000 replies")
+    }
+  }
+
   @Test func goneWatcherEndsItsWork() throws {
     try LoggerRig.run { rig in
       try await rig.metrics.watch(.init(intervalMs: 100)) { _ = try await $0.next() }

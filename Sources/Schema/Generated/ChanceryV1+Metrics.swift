@@ -376,9 +376,9 @@ extension ChanceryV1 {
     public var startUs: Int64 = 0
     /// How long each point lasts; 1000.
     public var stepMs: UInt32 = 0
-    /// One for each group, by labels.
+    /// One for each group, by labels. All together have at most 50,000 points: further groups are left out.
     public var series: [ChanceryV1.RangeSeries] = []
-    /// Whether series were left out, or not kept, for want of room.
+    /// Whether something was left out, or not kept, for want of room.
     public var incomplete: Bool = false
 
     /// The full name of the message type.
@@ -456,7 +456,8 @@ extension ChanceryV1 {
 extension ChanceryV1 {
   /// One second.
   public struct RangePoint: ProtobufMessage {
-    /// Of a counter, by how much it rose; of a gauge, its last value; of a histogram, nothing.
+    /// Of a counter, by how much it rose, as far as Logger was told in this second; of a gauge, its last value; of a
+    /// histogram, nothing. Summed up over the series of the group.
     public var value: Double = 0
     /// Of a histogram, how many values came.
     public var count: UInt64 = 0
@@ -554,9 +555,12 @@ extension ChanceryV1 {
     /// Describes method `Watch`.
     public static let watch = MethodDescriptor(
       service: serviceName, method: "Watch", shape: .serverStreaming, idempotency: .noSideEffects)
+    /// Describes method `Range`.
+    public static let range = MethodDescriptor(
+      service: serviceName, method: "Range", shape: .unary, idempotency: .noSideEffects)
 
     /// Describes all methods, in the order of the schema.
-    public static let methods: [MethodDescriptor] = [get, watch]
+    public static let methods: [MethodDescriptor] = [get, watch, range]
 
     /// What the services count, live. Served by Logger.
     ///
@@ -568,10 +572,19 @@ extension ChanceryV1 {
 
       /// A snapshot now and after every interval, until the caller ends the call.
       ///
+      /// All watchers are sent the same snapshot of each tenth of a second.
+      ///
       /// Errors: INVALID_ARGUMENT (interval outside 100 ms to 60 s).
       func watch(
         _ request: ChanceryV1.WatchMetricsRequest, replies: RPCWriter<ChanceryV1.MetricsSnapshot>,
         context: ServerContext) async throws
+
+      /// The last seconds of a metric, from the oldest to the last one that is over. Kept are 15 minutes, since Logger
+      /// started, or less when there is more than it has room for. A name that nobody reports has no series.
+      ///
+      /// Errors: INVALID_ARGUMENT (no name, a duration outside 1 s to 900 s, too many labels; says what).
+      func range(_ request: ChanceryV1.MetricsRangeRequest, context: ServerContext) async throws
+        -> ChanceryV1.MetricsRange
     }
 
     /// What the services count, live. Served by Logger.
@@ -595,12 +608,24 @@ extension ChanceryV1 {
 
       /// A snapshot now and after every interval, until the caller ends the call.
       ///
+      /// All watchers are sent the same snapshot of each tenth of a second.
+      ///
       /// Errors: INVALID_ARGUMENT (interval outside 100 ms to 60 s).
       public func watch<Result>(
         _ request: ChanceryV1.WatchMetricsRequest, options: CallOptions = CallOptions(),
         _ body: (RPCReader<ChanceryV1.MetricsSnapshot>) async throws -> Result
       ) async throws -> Result {
         try await channel.serverStreaming(ChanceryV1.Metrics.watch, request, options: options, body)
+      }
+
+      /// The last seconds of a metric, from the oldest to the last one that is over. Kept are 15 minutes, since Logger
+      /// started, or less when there is more than it has room for. A name that nobody reports has no series.
+      ///
+      /// Errors: INVALID_ARGUMENT (no name, a duration outside 1 s to 900 s, too many labels; says what).
+      public func range(_ request: ChanceryV1.MetricsRangeRequest, options: CallOptions = CallOptions())
+        async throws(RPCError) -> ChanceryV1.MetricsRange
+      {
+        try await channel.unary(ChanceryV1.Metrics.range, request, options: options)
       }
     }
   }
@@ -612,6 +637,7 @@ extension ChanceryV1.Metrics.Service {
     [
       .unary(ChanceryV1.Metrics.get) { try await self.get($0, context: $1) },
       .serverStreaming(ChanceryV1.Metrics.watch) { try await self.watch($0, replies: $1, context: $2) },
+      .unary(ChanceryV1.Metrics.range) { try await self.range($0, context: $1) },
     ]
   }
 }

@@ -1392,13 +1392,15 @@ const ProtobufCEnumDescriptor chancery__v1__metric_kind__descriptor =
   chancery__v1__metric_kind__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCMethodDescriptor chancery__v1__metrics__method_descriptors[2] =
+static const ProtobufCMethodDescriptor chancery__v1__metrics__method_descriptors[3] =
 {
   { "Get", &chancery__v1__get_metrics_request__descriptor, &chancery__v1__metrics_snapshot__descriptor },
   { "Watch", &chancery__v1__watch_metrics_request__descriptor, &chancery__v1__metrics_snapshot__descriptor },
+  { "Range", &chancery__v1__metrics_range_request__descriptor, &chancery__v1__metrics_range__descriptor },
 };
 const unsigned chancery__v1__metrics__method_indices_by_name[] = {
   0,        /* Get */
+  2,        /* Range */
   1         /* Watch */
 };
 const ProtobufCServiceDescriptor chancery__v1__metrics__descriptor =
@@ -1408,7 +1410,7 @@ const ProtobufCServiceDescriptor chancery__v1__metrics__descriptor =
   "Metrics",
   "Chancery__V1__Metrics",
   "chancery.v1",
-  2,
+  3,
   chancery__v1__metrics__method_descriptors,
   chancery__v1__metrics__method_indices_by_name
 };
@@ -1427,6 +1429,14 @@ void chancery__v1__metrics__watch(ProtobufCService *service,
 {
   assert(service->descriptor == &chancery__v1__metrics__descriptor);
   service->invoke(service, 1, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void chancery__v1__metrics__range(ProtobufCService *service,
+                                  const Chancery__V1__MetricsRangeRequest *input,
+                                  Chancery__V1__MetricsRange_Closure closure,
+                                  void *closure_data)
+{
+  assert(service->descriptor == &chancery__v1__metrics__descriptor);
+  service->invoke(service, 2, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void chancery__v1__metrics__init (Chancery__V1__Metrics_Service *service,
                                   Chancery__V1__Metrics_ServiceDestroy destroy)

@@ -306,12 +306,12 @@ struct  Chancery__V1__MetricsRange
    */
   uint32_t step_ms;
   /*
-   * One for each group, by labels.
+   * One for each group, by labels. All together have at most 50,000 points: further groups are left out.
    */
   size_t n_series;
   Chancery__V1__RangeSeries **series;
   /*
-   * Whether series were left out, or not kept, for want of room.
+   * Whether something was left out, or not kept, for want of room.
    */
   protobuf_c_boolean incomplete;
 };
@@ -353,7 +353,8 @@ struct  Chancery__V1__RangePoint
 {
   ProtobufCMessage base;
   /*
-   * Of a counter, by how much it rose; of a gauge, its last value; of a histogram, nothing.
+   * Of a counter, by how much it rose, as far as Logger was told in this second; of a gauge, its last value; of a histogram,
+   * nothing. Summed up over the series of the group.
    */
   double value;
   /*
@@ -659,6 +660,10 @@ struct Chancery__V1__Metrics_Service
                 const Chancery__V1__WatchMetricsRequest *input,
                 Chancery__V1__MetricsSnapshot_Closure closure,
                 void *closure_data);
+  void (*range)(Chancery__V1__Metrics_Service *service,
+                const Chancery__V1__MetricsRangeRequest *input,
+                Chancery__V1__MetricsRange_Closure closure,
+                void *closure_data);
 };
 typedef void (*Chancery__V1__Metrics_ServiceDestroy)(Chancery__V1__Metrics_Service *);
 void chancery__v1__metrics__init (Chancery__V1__Metrics_Service *service,
@@ -668,7 +673,8 @@ void chancery__v1__metrics__init (Chancery__V1__Metrics_Service *service,
 #define CHANCERY__V1__METRICS__INIT(function_prefix__) \
     { CHANCERY__V1__METRICS__BASE_INIT,\
       function_prefix__ ## get,\
-      function_prefix__ ## watch  }
+      function_prefix__ ## watch,\
+      function_prefix__ ## range  }
 void chancery__v1__metrics__get(ProtobufCService *service,
                                 const Chancery__V1__GetMetricsRequest *input,
                                 Chancery__V1__MetricsSnapshot_Closure closure,
@@ -676,6 +682,10 @@ void chancery__v1__metrics__get(ProtobufCService *service,
 void chancery__v1__metrics__watch(ProtobufCService *service,
                                   const Chancery__V1__WatchMetricsRequest *input,
                                   Chancery__V1__MetricsSnapshot_Closure closure,
+                                  void *closure_data);
+void chancery__v1__metrics__range(ProtobufCService *service,
+                                  const Chancery__V1__MetricsRangeRequest *input,
+                                  Chancery__V1__MetricsRange_Closure closure,
                                   void *closure_data);
 
 /* --- descriptors --- */
