@@ -22,6 +22,7 @@ struct ExampleTests {
   private static let smaller: [String: String] = [
     "demo": " --records 300 --keys 3 --batch-size 100 --openssl-sample 2",
     "bench sign": " --records 300 --keys 3 --batch-size 100 --rounds 1", "bench rpc": " --rounds 1",
+    "bench watch": " --watchers 3 --records 300 --keys 3",
     "records generate": " --count 200", "keys generate": " --count 2",
     // Real faults: `make chaos`. Here the arguments are checked, and all faults are listed.
     "chaos": " --list",

@@ -76,7 +76,7 @@ struct FormatTests {
 
     // None is forgotten: the others each make a cluster of their own, or break one; they print as these do.
     let tried = Set((reading + changing).map { $0.prefix(2).joined(separator: " ") })
-    let slow: Set = ["demo", "bench sign", "bench rpc"]
+    let slow: Set = ["demo", "bench sign", "bench watch", "bench rpc"]
     for path in try await CommandTree.paths(with: "o") where !slow.contains(path.joined(separator: " ")) {
       let name = path.joined(separator: " ")
       // Pausing takes a job that runs: JobControlTests; calls print messages, as JSON: CallTests; so does the dashboard.

@@ -65,7 +65,8 @@ struct OutputTests {
       "version", "sources add", "sources list", "jobs pause", "jobs resume", "jobs retry", "jobs cancel",
     ]
     let elsewhere: Set = [
-      "records generate", "sign", "verify", "demo", "bench sign", "bench rpc", "call", "services", "describe",
+      "records generate", "sign", "verify", "demo", "bench sign", "bench watch", "bench rpc", "call", "services",
+      "describe",
       "simulate", "chaos", "doctor", "top", "context list", "context show", "config view",
     ]
     let all = try await CommandTree.paths(with: "o").map { $0.joined(separator: " ") }

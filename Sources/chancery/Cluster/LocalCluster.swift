@@ -102,6 +102,14 @@ final class LocalCluster {
     Dictionary(uniqueKeysWithValues: services.map { ($0.name, $0.peakMemory) })
   }
 
+  /// The processor time of every process so far, by name.
+  var processorTimes: [String: Duration] {
+    let servers = [("postgres", postgres.pid), ("redis", redis.pid)]
+    let all = servers + services.map { ($0.name, $0.process.pid) }
+    return all.reduce(into: [:]) { times, process in times[process.0] = process.1.flatMap { ProcessorTime.used(by: $0) }
+    }
+  }
+
   /// Stops everything in order: signers first, so that nothing is left half done, Logger last, so that it hears of that.
   private func stop() async throws {
     for kind in [ServiceKind.signer, .coordinator, .keykeeper, .logger] {

@@ -10,7 +10,7 @@ import Signing
 struct BenchCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "bench", abstract: "Measure, side by side with the limit.",
-    subcommands: [Sign.self, RPC.self, RPCServer.self])
+    subcommands: [Sign.self, Watch.self, RPC.self, RPCServer.self])
 
   struct Sign: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
