@@ -20,21 +20,42 @@ extension StoredEvent {
       attributes[attribute.name.cut(to: Self.fieldBytes)] = attribute.value.cut(to: Self.fieldBytes)
     }
     self.init(
-      level: event.level.name, at: Self.times.contains(at) ? at : now, service: instance.service,
+      level: EventLevel(event.level) ?? .info, at: Self.times.contains(at) ? at : now, service: instance.service,
       instance: instance.name, name: event.name.cut(to: Self.fieldBytes),
       message: event.message.cut(to: Self.messageBytes), attributes: attributes)
   }
 }
 
-extension ChanceryV1.EventLevel {
-  /// As stores name it. A level that this version does not know counts as `info`.
-  fileprivate var name: String {
-    switch self {
-    case .debug: "debug"
-    case .info, .unspecified, .unrecognized: "info"
-    case .warning: "warning"
-    case .error: "error"
+extension EventLevel {
+  /// As stores name it; nil for one that was not said, or that this version does not know.
+  init?(_ level: ChanceryV1.EventLevel) {
+    switch level {
+    case .debug: self = .debug
+    case .info: self = .info
+    case .warning: self = .warning
+    case .error: self = .error
+    case .unspecified, .unrecognized: return nil
     }
+  }
+
+  var message: ChanceryV1.EventLevel {
+    switch self {
+    case .debug: .debug
+    case .info: .info
+    case .warning: .warning
+    case .error: .error
+    }
+  }
+}
+
+extension StoredEvent {
+  /// As it is told to those who ask.
+  var logged: ChanceryV1.LoggedEvent {
+    let labels = attributes.sorted { $0.key < $1.key }.map { ChanceryV1.Label(name: $0.key, value: $0.value) }
+    return ChanceryV1.LoggedEvent(
+      event: ChanceryV1.Event(
+        atUs: at.rawValue, level: level.message, name: name, message: message, attributes: labels),
+      service: service, instance: instance)
   }
 }
 

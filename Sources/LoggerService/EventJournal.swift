@@ -13,8 +13,10 @@ final class EventJournal: Sendable {
   private struct State {
     var events: Deque<StoredEvent> = []
     var bytes = 0
-    /// How many events were taken out of the queue and are not stored yet.
-    var inHand = 0
+    /// The events that were taken out of the queue and are not stored yet.
+    var inHand: [StoredEvent] = []
+    /// Those who are told events as they come.
+    var followers: [ObjectIdentifier: EventFollower] = [:]
     /// Opened when there is nothing to store.
     var idle: Latch?
   }
@@ -38,21 +40,42 @@ final class EventJournal: Sendable {
     self.options = options
   }
 
-  /// Queues events; returns at once.
+  /// Queues events, and tells them to those who follow; returns at once.
   func add(_ events: [StoredEvent]) {
-    let dropped = state.withLock { state in
-      for (index, event) in events.enumerated() {
-        let bytes = event.textBytes
-        guard state.events.count < options.eventQueue, state.bytes + bytes <= options.eventQueueBytes else {
-          return events.count - index
-        }
-        state.events.append(event)
-        state.bytes += bytes
-      }
-      return 0
+    let (dropped, skipped) = state.withLock { state in
+      let skipped = state.followers.values.reduce(0) { $0 + $1.offer(events) }
+      return (queue(events, &state), skipped)
     }
     if dropped > 0 { count(dropped, as: "overflow") }
+    if skipped > 0 { observer.count("chancery_logger_events_skipped_total", by: Double(skipped)) }
     bell.ring()
+  }
+
+  /// Returns how many there was no room for.
+  private func queue(_ events: [StoredEvent], _ state: inout State) -> Int {
+    for (index, event) in events.enumerated() {
+      let bytes = event.textBytes
+      guard state.events.count < options.eventQueue, state.bytes + bytes <= options.eventQueueBytes else {
+        return events.count - index
+      }
+      state.events.append(event)
+      state.bytes += bytes
+    }
+    return 0
+  }
+
+  /// Begins to tell events that pass a filter; returns also those that are not stored yet. Nil if too many follow.
+  func follow(_ filter: EventFilter) -> (follower: EventFollower, pending: [StoredEvent])? {
+    state.withLock { state in
+      guard state.followers.count < options.followers else { return nil }
+      let follower = EventFollower(filter, limits: (options.followerQueue, options.followerQueueBytes))
+      state.followers[ObjectIdentifier(follower)] = follower
+      return (follower, (state.inHand + state.events).filter(filter.includes))
+    }
+  }
+
+  func unfollow(_ follower: EventFollower) {
+    state.withLock { $0.followers[ObjectIdentifier(follower)] = nil }
   }
 
   /// Stores events until the task is cancelled. What is then not stored is lost and counted.
@@ -63,11 +86,11 @@ final class EventJournal: Sendable {
         await bell.wait()
       } else {
         await store(group[...])
-        state.withLock { $0.inHand = 0 }
+        state.withLock { $0.inHand = [] }
       }
     }
     let (lost, idle) = state.withLock { state in
-      defer { state = State() }
+      defer { (state.events, state.bytes, state.inHand, state.idle) = ([], 0, [], nil) }
       return (state.events.count, state.idle)
     }
     if lost > 0 { count(lost, as: "stopped") }
@@ -77,7 +100,7 @@ final class EventJournal: Sendable {
   /// Waits until everything that was queued is stored. Needs `run`.
   func flush() async {
     let idle = state.withLock { state -> Latch? in
-      if state.events.isEmpty && state.inHand == 0 { return nil }
+      if state.events.isEmpty && state.inHand.isEmpty { return nil }
       if state.idle == nil { state.idle = Latch() }
       return state.idle
     }
@@ -89,7 +112,7 @@ final class EventJournal: Sendable {
       let group = Array(state.events.prefix(options.eventGroup))
       state.events.removeFirst(group.count)
       state.bytes -= group.reduce(0) { $0 + $1.textBytes }
-      state.inHand = group.count
+      state.inHand = group
       guard group.isEmpty else { return (group, nil) }
       defer { state.idle = nil }
       return (group, state.idle)
@@ -143,7 +166,7 @@ extension StorageError {
 
 extension StoredEvent {
   /// What it holds, about.
-  fileprivate var textBytes: Int {
+  var textBytes: Int {
     attributes.reduce(128 + name.utf8.count + message.utf8.count) { $0 + 64 + $1.key.utf8.count + $1.value.utf8.count }
   }
 }

@@ -14,9 +14,11 @@ public final class LoggerCore: Sendable {
   let clock: any ServiceClock
   private let random: any RandomSource
   private let observer: any Observer
-  private let options: LoggerOptions
+  let options: LoggerOptions
   private let wallClock: @Sendable () -> Timestamp
-  private let journal: EventJournal
+  let store: any EventStore
+  let journal: EventJournal
+  private let retention: EventRetention
   private let book: Mutex<MetricsBook>
   private let started: ContinuousClock.Instant
   private let shared = Mutex<SharedSnapshot?>(nil)
@@ -34,19 +36,24 @@ public final class LoggerCore: Sendable {
     self.observer = observer
     self.options = options
     self.wallClock = wallClock
+    self.store = store
+    retention = EventRetention(store: store, clock: clock, random: random, observer: observer, options: options)
     journal = EventJournal(store: store, clock: clock, random: random, observer: observer, options: options)
     book = Mutex(MetricsBook(limits: options.metrics, now: clock.now))
     started = clock.now
   }
 
   /// What it serves.
-  public var services: [any RPCService] { [TelemetryEndpoint(logger: self), MetricsEndpoint(logger: self)] }
+  public var services: [any RPCService] {
+    [TelemetryEndpoint(logger: self), MetricsEndpoint(logger: self), LogsEndpoint(logger: self)]
+  }
 
-  /// Stores events, and seals the audit log, until the task is cancelled. Call `drain`, then `flush` first for a stop that
-  /// loses none.
+  /// Stores events, drops old ones, and seals the audit log, until the task is cancelled. Call `drain`, then `flush` first for a
+  /// stop that loses none.
   public func run() async {
     await withTaskGroup(of: Void.self) { group in
       group.addTask { await self.journal.run() }
+      group.addTask { await self.retention.run() }
       if let log = options.auditLog {
         let sealer = AuditSealer(log: log, clock: clock, random: random, observer: observer, options: options)
         group.addTask { await sealer.run() }

@@ -42,6 +42,16 @@ public struct LoggerOptions: Sendable {
   public var eventQueueBytes = 16 << 20
   /// The most events that are stored at a time.
   public var eventGroup = 500
+  /// The most who may follow events at a time.
+  public var followers = 64
+  /// The most events that wait for one who follows; beyond it the oldest are left out, and counted.
+  public var followerQueue = 1000
+  /// The most text of events that wait for one who follows, in bytes.
+  public var followerQueueBytes = 4 << 20
+  /// For how many days (UTC) stored events are kept, today included; at least 1.
+  public var retentionDays = 30
+  /// How often events that are not kept any longer are dropped, and room is made for those of the next day.
+  public var retentionInterval: Duration = .seconds(3600)
   /// The pauses between attempts to store events.
   public var storeBackoff = Backoff()
   /// How long `flush` waits for the store.

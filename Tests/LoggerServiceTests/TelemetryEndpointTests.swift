@@ -30,7 +30,7 @@ import Testing
       #expect(!snapshot.incomplete)
       #expect(rig.store.events.map(\.name) == ["a", "b"])
       let stored = try #require(rig.store.events.first)
-      #expect(stored.service == "signer" && stored.instance == "s-1" && stored.level == "warning")
+      #expect(stored.service == "signer" && stored.instance == "s-1" && stored.level == .warning)
       #expect(stored.attributes == ["batch": "7"] && stored.at.rawValue == 1_700_000_000_000_000)
     }
   }
@@ -111,7 +111,7 @@ import Testing
       try await rig.pass()
       let stored = try #require(rig.store.events.first)
       #expect(stored.at.rawValue == LoggerRig.epoch)
-      #expect(stored.level == "info")
+      #expect(stored.level == .info)
       #expect(stored.message == String(repeating: "é", count: 2048))
       #expect(stored.attributes.count == 32)
       #expect(stored.attributes.values.allSatisfy { $0.utf8.count == 512 })

@@ -74,6 +74,32 @@ struct PostgresHarness: StorageHarness {
       UPDATE chancery.coordinators SET heartbeat_at = heartbeat_at - (\(past));
       UPDATE chancery.keys SET lease_until = lease_until - (\(past));
       """)
+    try await ageEvents(byDays: Int(duration.components.seconds / 86_400))
+  }
+
+  /// Events live in partitions by day, which are moved whole.
+  private func ageEvents(byDays days: Int) async throws {
+    guard days > 0 else { return }
+    try await execute(
+      """
+      DO $$
+      DECLARE
+        one record;
+      BEGIN
+        FOR one IN
+          SELECT c.oid::regclass AS partition, to_date(right(c.relname, 8), 'YYYYMMDD') - \(days) AS day
+          FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+          WHERE i.inhparent = 'chancery.events'::regclass ORDER BY 2
+        LOOP
+          EXECUTE format('ALTER TABLE chancery.events DETACH PARTITION %s', one.partition);
+          EXECUTE format('UPDATE %s SET stored_at = stored_at - interval ''\(24 * days) hours''', one.partition);
+          EXECUTE format('ALTER TABLE %s RENAME TO %I', one.partition, 'events_' || to_char(one.day, 'YYYYMMDD'));
+          EXECUTE format(
+            'ALTER TABLE chancery.events ATTACH PARTITION %s FOR VALUES FROM (%L) TO (%L)', one.partition,
+            one.day::timestamp AT TIME ZONE 'UTC', (one.day + 1)::timestamp AT TIME ZONE 'UTC');
+        END LOOP;
+      END $$;
+      """)
   }
 
   func addSource(named name: String, rows: [SourceRow]) async throws -> Source {

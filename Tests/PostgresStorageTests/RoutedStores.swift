@@ -146,7 +146,11 @@ struct RoutedStores: AuditStore, EventStore, JobStore, KeyStore, RecordStore {
 
   func append(_ events: [StoredEvent]) async throws(StorageError) { try await logger.append(events) }
 
-  func newestEvents(limit: Int) async throws(StorageError) -> [StoredEvent] {
-    try await logger.newestEvents(limit: limit)
+  func events(
+    _ filter: EventFilter, order: EventOrder, after position: EventPosition?, limit: Int
+  ) async throws(StorageError) -> [PlacedEvent] {
+    try await logger.events(filter, order: order, after: position, limit: limit)
   }
+
+  func retainEvents(days: Int) async throws(StorageError) -> Int { try await logger.retainEvents(days: days) }
 }

@@ -17,6 +17,7 @@ import TimeAndChance
     "chancery.v1.Records": ["operator"],
     "chancery.v1.Keys": ["operator"],
     "chancery.v1.Metrics": ["operator"],
+    "chancery.v1.Logs": ["operator"],
     "chancery.v1.Health": ["signer", "coordinator", "keykeeper", "logger", "operator", "stranger"],
     "chancery.v1.Reflection": ["signer", "coordinator", "keykeeper", "logger", "operator", "stranger"],
   ]

@@ -104,25 +104,4 @@ extension ConformanceCase {
       #expect(try await scene.store.setState(ids[0], to: .retired).state == .retired)
     },
   ]
-
-  static let events = [
-    ConformanceCase("the newest events come first") { scene async throws in
-      let events = (1...5).map { scene.event($0) }
-      try await scene.store.append(Array(events[0..<3]))
-      try await scene.store.append([])
-      try await scene.store.append(Array(events[3..<5]))
-      #expect(try await scene.store.newestEvents(limit: 10) == events.reversed())
-      #expect(try await scene.store.newestEvents(limit: 2) == [events[4], events[3]])
-      #expect(try await scene.store.newestEvents(limit: 0) == [])
-    }
-  ]
-}
-
-extension Scene {
-  fileprivate func event(_ number: Int) -> StoredEvent {
-    StoredEvent(
-      level: ["debug", "info", "warning", "error"][number % 4], at: Timestamp(rawValue: 1_700_000_000_000_000),
-      service: "signer", instance: "signer-\(number)", name: "batch.refused", message: "nr. \(number) 🔏 \" \\ '",
-      attributes: number == 1 ? [:] : ["job": "j\(number)", "näme": "\"quoted\""])
-  }
 }

@@ -1,4 +1,5 @@
 public import Domain
+import Foundation
 public import Storage
 public import Testing
 import TimeAndChance
@@ -25,6 +26,11 @@ public protocol StorageHarness: Sendable {
 
   /// Damages what is stored, so that an audit has something to find.
   func inflict(_ damage: Damage) async throws
+}
+
+extension Timestamp {
+  /// About when the tests began: the time of a store whose clock cannot be set is a little later.
+  public static let testStart = Timestamp(rawValue: Int64(Date().timeIntervalSince1970 * 1_000_000))
 }
 
 /// A row of a mapped table.

@@ -11,7 +11,7 @@ struct MemoryHarness: StorageHarness {
 
   init() {
     database = MemoryDatabase(
-      clock: clock, random: SeededRandom(seed: 7), startedAt: Timestamp(rawValue: 1_700_000_000_000_000),
+      clock: clock, random: SeededRandom(seed: 7), startedAt: .testStart,
       policy: ConformanceCase.policy)
   }
 

@@ -2,6 +2,7 @@
 
 internal import CSchema
 public import ProtobufRuntime
+public import RPC
 
 extension ChanceryV1 {
   /// Which events are meant: those that pass everything that is given.
@@ -16,7 +17,7 @@ extension ChanceryV1 {
     public var name: String = ""
     /// Attributes that must have these values, such as the job. At most 16.
     public var attributes: [ChanceryV1.Label] = []
-    /// Text that the message contains, upper and lower case alike. Empty for all.
+    /// Text that the message contains, upper and lower case of ASCII alike; at most 512 bytes. Empty for all.
     public var text: String = ""
     /// From then on, in microseconds since the Unix epoch; 0 for no bound.
     public var sinceUs: Int64 = 0
@@ -67,7 +68,7 @@ extension ChanceryV1 {
     public var filter: ChanceryV1.EventFilter? = nil
     /// Whether the oldest come first; else the newest.
     public var oldestFirst: Bool = false
-    /// The most events of a page, 1 to 1000; 0 is 100.
+    /// The most events of a page, 1 to 1000; 0 is 100. There may be fewer, so that a page has about 2 MiB.
     public var pageSize: UInt32 = 0
     /// Where to go on: `next_page_token` of the page before. Empty for the first page.
     public var pageToken: String = ""
@@ -248,6 +249,96 @@ extension ChanceryV1 {
     public func protobufBytes() throws(ProtobufError) -> [UInt8] {
       try encode()
     }
+  }
+}
+
+extension ChanceryV1 {
+  /// What services have reported. Served by Logger.
+  public enum Logs {
+    /// The full name of the service.
+    public static let serviceName = "chancery.v1.Logs"
+
+    /// Describes method `Query`.
+    public static let query = MethodDescriptor(
+      service: serviceName, method: "Query", shape: .unary, idempotency: .noSideEffects)
+    /// Describes method `Tail`.
+    public static let tail = MethodDescriptor(
+      service: serviceName, method: "Tail", shape: .serverStreaming, idempotency: .noSideEffects)
+
+    /// Describes all methods, in the order of the schema.
+    public static let methods: [MethodDescriptor] = [query, tail]
+
+    /// What services have reported. Served by Logger.
+    ///
+    /// To be implemented by a server.
+    public protocol Service: RPCService {
+      /// A page of the events that are stored. Those of the last days are kept, as many as Logger is told. An event is
+      /// found by time if its reporter's clock was at most an hour ahead, and it was stored at most a day after it
+      /// happened.
+      ///
+      /// Errors: INVALID_ARGUMENT (a filter, page size or token that is not one; says what), UNAVAILABLE (the store is
+      /// away, or took too long: ask for a shorter time).
+      func query(_ request: ChanceryV1.QueryLogsRequest, context: ServerContext) async throws
+        -> ChanceryV1.QueryLogsResponse
+
+      /// The last events that are stored, then events as they come, until the caller ends the call. Events are told
+      /// when they are reported, also while the store is away. One who is behind by more than 1000 events, or 4 MiB,
+      /// misses the oldest of them, and is told how many.
+      ///
+      /// Errors: INVALID_ARGUMENT (a filter that is not one, or too many of the last; says what), RESOURCE_EXHAUSTED
+      /// (too many follow already), UNAVAILABLE (the last cannot be read, or Logger stops).
+      func tail(
+        _ request: ChanceryV1.TailLogsRequest, replies: RPCWriter<ChanceryV1.TailLogsResponse>, context: ServerContext)
+        async throws
+    }
+
+    /// What services have reported. Served by Logger.
+    ///
+    /// The client's side.
+    public struct Client: Sendable {
+      /// Carries the calls.
+      public let channel: any RPCChannel
+
+      /// A client whose calls go through `channel`.
+      public init(_ channel: any RPCChannel) {
+        self.channel = channel
+      }
+
+      /// A page of the events that are stored. Those of the last days are kept, as many as Logger is told. An event is
+      /// found by time if its reporter's clock was at most an hour ahead, and it was stored at most a day after it
+      /// happened.
+      ///
+      /// Errors: INVALID_ARGUMENT (a filter, page size or token that is not one; says what), UNAVAILABLE (the store is
+      /// away, or took too long: ask for a shorter time).
+      public func query(_ request: ChanceryV1.QueryLogsRequest, options: CallOptions = CallOptions())
+        async throws(RPCError) -> ChanceryV1.QueryLogsResponse
+      {
+        try await channel.unary(ChanceryV1.Logs.query, request, options: options)
+      }
+
+      /// The last events that are stored, then events as they come, until the caller ends the call. Events are told
+      /// when they are reported, also while the store is away. One who is behind by more than 1000 events, or 4 MiB,
+      /// misses the oldest of them, and is told how many.
+      ///
+      /// Errors: INVALID_ARGUMENT (a filter that is not one, or too many of the last; says what), RESOURCE_EXHAUSTED
+      /// (too many follow already), UNAVAILABLE (the last cannot be read, or Logger stops).
+      public func tail<Result>(
+        _ request: ChanceryV1.TailLogsRequest, options: CallOptions = CallOptions(),
+        _ body: (RPCReader<ChanceryV1.TailLogsResponse>) async throws -> Result
+      ) async throws -> Result {
+        try await channel.serverStreaming(ChanceryV1.Logs.tail, request, options: options, body)
+      }
+    }
+  }
+}
+
+extension ChanceryV1.Logs.Service {
+  /// One handler for each method, which calls the function of the same name.
+  public var methodHandlers: [MethodHandler] {
+    [
+      .unary(ChanceryV1.Logs.query) { try await self.query($0, context: $1) },
+      .serverStreaming(ChanceryV1.Logs.tail) { try await self.tail($0, replies: $1, context: $2) },
+    ]
   }
 }
 

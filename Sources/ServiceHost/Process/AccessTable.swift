@@ -6,7 +6,7 @@ public import RPC
 /// |---|---|
 /// | signer | `Batches` of coordinators, `Leases` of KeyKeepers, `Telemetry` of Logger |
 /// | coordinator, keykeeper, logger | `Telemetry` of Logger |
-/// | operator, the command line | `Jobs`, `Records`, `Keys`, `Metrics` |
+/// | operator, the command line | `Jobs`, `Records`, `Keys`, `Metrics`, `Logs` |
 /// | everybody with a certificate | `Health`, `Reflection` |
 public enum AccessTable {
   /// An identity in the trust domain of Chancery: `spiffe://chancery/` and a name such as `signer` or `operator`.
@@ -21,6 +21,8 @@ public enum AccessTable {
       identity("coordinator"): [telemetry],
       identity("keykeeper"): [telemetry],
       identity("logger"): [telemetry],
-      identity("operator"): ["chancery.v1.Jobs", "chancery.v1.Records", "chancery.v1.Keys", "chancery.v1.Metrics"],
+      identity("operator"): [
+        "chancery.v1.Jobs", "chancery.v1.Records", "chancery.v1.Keys", "chancery.v1.Metrics", "chancery.v1.Logs",
+      ],
     ], everybody: ["chancery.v1.Health", "chancery.v1.Reflection"])
 }

@@ -35,7 +35,8 @@ package struct MemoryState: Sendable {
   var decisionNames: Set<MemoryDecision.Name> = []
 
   /// Oldest first.
-  var events: [StoredEvent] = []
+  var events: [PlacedEvent] = []
+  var lastEventID: Int64 = 0
 
   init() {}
 }

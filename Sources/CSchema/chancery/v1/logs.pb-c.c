@@ -700,3 +700,46 @@ const ProtobufCMessageDescriptor chancery__v1__logged_event__descriptor =
   (ProtobufCMessageInit) chancery__v1__logged_event__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
+static const ProtobufCMethodDescriptor chancery__v1__logs__method_descriptors[2] =
+{
+  { "Query", &chancery__v1__query_logs_request__descriptor, &chancery__v1__query_logs_response__descriptor },
+  { "Tail", &chancery__v1__tail_logs_request__descriptor, &chancery__v1__tail_logs_response__descriptor },
+};
+const unsigned chancery__v1__logs__method_indices_by_name[] = {
+  0,        /* Query */
+  1         /* Tail */
+};
+const ProtobufCServiceDescriptor chancery__v1__logs__descriptor =
+{
+  PROTOBUF_C__SERVICE_DESCRIPTOR_MAGIC,
+  "chancery.v1.Logs",
+  "Logs",
+  "Chancery__V1__Logs",
+  "chancery.v1",
+  2,
+  chancery__v1__logs__method_descriptors,
+  chancery__v1__logs__method_indices_by_name
+};
+void chancery__v1__logs__query(ProtobufCService *service,
+                               const Chancery__V1__QueryLogsRequest *input,
+                               Chancery__V1__QueryLogsResponse_Closure closure,
+                               void *closure_data)
+{
+  assert(service->descriptor == &chancery__v1__logs__descriptor);
+  service->invoke(service, 0, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void chancery__v1__logs__tail(ProtobufCService *service,
+                              const Chancery__V1__TailLogsRequest *input,
+                              Chancery__V1__TailLogsResponse_Closure closure,
+                              void *closure_data)
+{
+  assert(service->descriptor == &chancery__v1__logs__descriptor);
+  service->invoke(service, 1, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void chancery__v1__logs__init (Chancery__V1__Logs_Service *service,
+                               Chancery__V1__Logs_ServiceDestroy destroy)
+{
+  protobuf_c_service_generated_init (&service->base,
+                                     &chancery__v1__logs__descriptor,
+                                     (ProtobufCServiceDestroy) destroy);
+}

@@ -60,7 +60,7 @@ struct  Chancery__V1__EventFilter
   size_t n_attributes;
   Chancery__V1__Label **attributes;
   /*
-   * Text that the message contains, upper and lower case alike. Empty for all.
+   * Text that the message contains, upper and lower case of ASCII alike; at most 512 bytes. Empty for all.
    */
   char *text;
   /*
@@ -92,7 +92,7 @@ struct  Chancery__V1__QueryLogsRequest
    */
   protobuf_c_boolean oldest_first;
   /*
-   * The most events of a page, 1 to 1000; 0 is 100.
+   * The most events of a page, 1 to 1000; 0 is 100. There may be fewer, so that a page has about 2 MiB.
    */
   uint32_t page_size;
   /*
@@ -328,6 +328,36 @@ typedef void (*Chancery__V1__LoggedEvent_Closure)
 
 /* --- services --- */
 
+typedef struct Chancery__V1__Logs_Service Chancery__V1__Logs_Service;
+struct Chancery__V1__Logs_Service
+{
+  ProtobufCService base;
+  void (*query)(Chancery__V1__Logs_Service *service,
+                const Chancery__V1__QueryLogsRequest *input,
+                Chancery__V1__QueryLogsResponse_Closure closure,
+                void *closure_data);
+  void (*tail)(Chancery__V1__Logs_Service *service,
+               const Chancery__V1__TailLogsRequest *input,
+               Chancery__V1__TailLogsResponse_Closure closure,
+               void *closure_data);
+};
+typedef void (*Chancery__V1__Logs_ServiceDestroy)(Chancery__V1__Logs_Service *);
+void chancery__v1__logs__init (Chancery__V1__Logs_Service *service,
+                               Chancery__V1__Logs_ServiceDestroy destroy);
+#define CHANCERY__V1__LOGS__BASE_INIT \
+    { &chancery__v1__logs__descriptor, protobuf_c_service_invoke_internal, NULL }
+#define CHANCERY__V1__LOGS__INIT(function_prefix__) \
+    { CHANCERY__V1__LOGS__BASE_INIT,\
+      function_prefix__ ## query,\
+      function_prefix__ ## tail  }
+void chancery__v1__logs__query(ProtobufCService *service,
+                               const Chancery__V1__QueryLogsRequest *input,
+                               Chancery__V1__QueryLogsResponse_Closure closure,
+                               void *closure_data);
+void chancery__v1__logs__tail(ProtobufCService *service,
+                              const Chancery__V1__TailLogsRequest *input,
+                              Chancery__V1__TailLogsResponse_Closure closure,
+                              void *closure_data);
 
 /* --- descriptors --- */
 
@@ -337,6 +367,7 @@ extern const ProtobufCMessageDescriptor chancery__v1__query_logs_response__descr
 extern const ProtobufCMessageDescriptor chancery__v1__tail_logs_request__descriptor;
 extern const ProtobufCMessageDescriptor chancery__v1__tail_logs_response__descriptor;
 extern const ProtobufCMessageDescriptor chancery__v1__logged_event__descriptor;
+extern const ProtobufCServiceDescriptor chancery__v1__logs__descriptor;
 
 PROTOBUF_C__END_DECLS
 
