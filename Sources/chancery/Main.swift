@@ -32,6 +32,7 @@ struct Chancery: AsyncParsableCommand {
         name: "Run",
         subcommands: [
           ServeCommand.self, DatabaseCommand.self, HealthCommand.self, DoctorCommand.self, TopCommand.self,
+          LogsCommand.self,
         ]),
       CommandGroup(
         name: "Call", subcommands: [CallCommand.self, ServicesCommand.self, DescribeCommand.self]),

@@ -48,6 +48,11 @@ struct BadInputTests {
     Mistake("chaos", "--fault", "redis-kiled", status: 64, code: "usage", says: "redis-kiled", "'redis-killed'"),
     Mistake("call", "Jobs/Lst", status: 64, code: "usage", says: "Jobs/Lst", "did you mean 'Jobs/List'?"),
     Mistake("describe", "Jbos", status: 64, code: "usage", says: "Jbos", "did you mean 'Jobs'?"),
+    Mistake("logs", "--since", "yesterday", status: 64, code: "usage", says: "yesterday", "--since"),
+    Mistake(
+      "logs", "--since", "5m", "--until", "10m", status: 64, code: "usage", says: "--since is not before --until"),
+    Mistake("logs", "--tail", "-1", status: 64, code: "usage", says: "--tail -1", "100000"),
+    Mistake("logs", "-f", "--tail", "1001", status: 64, code: "usage", says: "--tail 1001", "1000"),
     Mistake("keys", "generate", "--count", "0", status: 64, code: "usage", says: "--count 0", "1 and 10000"),
     Mistake("records", "get", "first", status: 64, code: "usage", says: "first", "--external"),
     Mistake("jobs", "list", "--coordinator", "nowhere", status: 64, code: "usage", says: "nowhere", "HOST:PORT"),

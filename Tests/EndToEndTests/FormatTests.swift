@@ -39,6 +39,10 @@ struct FormatTests {
     _ = try await Program.run(
       Program.chancery, ["context", "set", "no", "--timeout", "5"], environment: contexts)
 
+    // What comes later is in none of them.
+    try await eventually("there are events") { try await !cluster.json("logs").list.isEmpty }
+    let until = Date().ISO8601Format()
+
     let reading = [
       ["keys", "list"], ["keys", "get", "\(key)"], ["records", "get", "\(record)"],
       ["records", "get", "\(record)", "--status"], ["jobs", "get", job], ["jobs", "list"], ["jobs", "watch", job],
@@ -49,6 +53,7 @@ struct FormatTests {
       ["verify", "--keys", keyFile, signed], ["verify", "--manifest", manifest], ["jobs", "retry", job],
       ["sources", "list"], ["sources", "add", "formats", "--table", "public.formats", "--database-url", url],
       ["records", "put", records, "--dry-run"],
+      ["logs", "--until", until],
       ["keys", "disable", "\(key)", "--yes"], ["keys", "enable", "\(key)", "--yes"],
     ]
     let changing = [

@@ -67,7 +67,7 @@ struct OutputTests {
     let elsewhere: Set = [
       "records generate", "sign", "verify", "demo", "bench sign", "bench watch", "bench rpc", "call", "services",
       "describe",
-      "simulate", "chaos", "doctor", "top", "context list", "context show", "config view",
+      "simulate", "chaos", "doctor", "top", "logs", "context list", "context show", "config view",
     ]
     let all = try await CommandTree.paths(with: "o").map { $0.joined(separator: " ") }
     #expect(Set(all) == here.union(elsewhere))

@@ -289,16 +289,27 @@ struct LoggerCommand: AsyncParsableCommand {
   @Option(help: "Where to listen: HOST:PORT or unix:/PATH.") var listen = Setting.logger.standard!
   @Option(help: "The primary database (CHANCERY_DATABASE_URL).") var databaseURL: String?
   @Option(help: "Connections to the database.") var connections = 2
+  @Option(
+    parsing: .unconditional,
+    help: "Days (UTC) for which events are kept, today included (CHANCERY_EVENT_RETENTION; default 30).")
+  var eventRetention: Int?
   @OptionGroup var host: HostOptions
 
   func run() async throws {
+    var options = LoggerOptions()
+    if let text = Settings.value(eventRetention.map(String.init), variable: "CHANCERY_EVENT_RETENTION") {
+      guard let days = Int(text), (1...36_500).contains(days) else {
+        throw CommandFailure.usage("--event-retention \(text) is not between 1 and 36500 days")
+      }
+      options.retentionDays = days
+    }
     let url = try Settings.required(databaseURL, option: "database-url", variable: "CHANCERY_DATABASE_URL")
     var configuration = try host.configuration(.logger, listen: listen)
     configuration.telemetry = .own
-    try await chancery.run(configuration) { host in
+    try await chancery.run(configuration) { [options] host in
       let database = try Databases.open(url, connections: connections, name: "chancery-logger")
       try await database.schema.requireCurrent()
-      var options = LoggerOptions()
+      var options = options
       options.auditLog = database
       let logger = LoggerCore(
         store: database, clock: host.clock, random: host.random, observer: host.registry,

@@ -9,13 +9,19 @@ struct TableColumn {
   var isWide = false
   /// The most characters of a text; nil is all. Wide tables have all.
   var limit: Int?
+  /// How wide it is at least, so that the lines of a table that is printed row by row stand below each other.
+  var width = 0
 
-  init(_ title: String, isNumber: Bool = false, isState: Bool = false, isWide: Bool = false, limit: Int? = nil) {
+  init(
+    _ title: String, isNumber: Bool = false, isState: Bool = false, isWide: Bool = false, limit: Int? = nil,
+    width: Int = 0
+  ) {
     self.title = title
     self.isNumber = isNumber
     self.isState = isState
     self.isWide = isWide
     self.limit = limit
+    self.width = width
   }
 }
 
@@ -35,7 +41,9 @@ struct Table {
     }
     let titles = columns.map { Row.columns[$0].title }
     let widths = columns.indices.map { index in
-      max(hasHeadings ? titles[index].count : 0, cells.map { $0[index].count }.max() ?? 0)
+      max(
+        Row.columns[columns[index]].width, hasHeadings ? titles[index].count : 0,
+        cells.map { $0[index].count }.max() ?? 0)
     }
     func line(_ texts: [String], isHeading: Bool) -> String {
       var line = ""
