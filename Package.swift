@@ -181,7 +181,9 @@ let package = Package(
         "Domain", "RPC", "RPCMemory", "Schema", "Signing", "Simulation", "Storage", "TimeAndChance", "Translation",
       ], swiftSettings: settings),
     .testTarget(
-      name: "EndToEndTests", dependencies: ["LocalServers", "TestWorld", "chancery"], path: "Tests/EndToEndTests",
+      name: "EndToEndTests",
+      dependencies: ["LocalServers", "RPC", "RPCTransport", "Schema", "TestWorld", "chancery"],
+      path: "Tests/EndToEndTests",
       exclude: ["check-formats.py"],
       swiftSettings: settings),
     .testTarget(

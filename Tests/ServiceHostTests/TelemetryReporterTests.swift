@@ -105,6 +105,8 @@ import TimeAndChance
       try await rig.pass(.seconds(10))
       #expect(logger.eventNames == ["telemetry.stream_lost"] + (0..<9).map { "e\($0)" })
       #expect(logger.reports.first?.eventsDropped == 16)
+      let dropped = logger.reports.first?.metrics.first { $0.name == "chancery_telemetry_dropped_total" }
+      #expect(dropped?.value == 16 && dropped?.labels == [.init(name: "what", value: "events")])
       // There is room again.
       rig.registry.event(.info, "last", "m", [:])
       try await rig.pass(.seconds(1))

@@ -12,7 +12,7 @@ extension MetricsRegistry {
     guard level >= limits.eventSeverity else { return }
     let event = ChanceryV1.Event(level, name, message, attributes, at: wallClock())
     state.withLock { state in
-      guard state.events.count < limits.events else { return state.eventsDropped += 1 }
+      guard state.events.count < limits.events else { return state.dropEvents(1) }
       state.events.append(event)
     }
   }
@@ -28,7 +28,7 @@ extension MetricsRegistry {
   /// Events that Logger will not get, since the process started.
   var eventsDropped: UInt64 { state.withLock { $0.eventsDropped } }
 
-  func addDroppedEvents(_ count: UInt64) { state.withLock { $0.eventsDropped += count } }
+  func addDroppedEvents(_ count: UInt64) { state.withLock { $0.dropEvents(count) } }
 }
 
 extension EventSeverity {

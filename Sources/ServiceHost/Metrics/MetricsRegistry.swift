@@ -164,9 +164,16 @@ extension MetricsRegistry.State {
     families[name, default: MetricsRegistry.Family(kind: kind)].series[labels] = cell
   }
 
+  /// Counts events that Logger will not get.
+  mutating func dropEvents(_ count: UInt64) {
+    guard count > 0 else { return }
+    eventsDropped += count
+    drop("events", Double(count))
+  }
+
   /// Counts what was dropped.
-  fileprivate mutating func drop(_ what: String) {
-    families[MetricsRegistry.droppedName]!.series[["what": what], default: MetricsRegistry.Cell()].value += 1
+  fileprivate mutating func drop(_ what: String, _ count: Double = 1) {
+    families[MetricsRegistry.droppedName]!.series[["what": what], default: MetricsRegistry.Cell()].value += count
     families[MetricsRegistry.droppedName]!.series[["what": what]]!.revision = revision
   }
 }
