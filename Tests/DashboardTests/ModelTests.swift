@@ -118,6 +118,19 @@ struct ModelTests {
     #expect(failures.map(\.lastMinute) == [3, 1, 0])
   }
 
+  @Test func theNewestEventsAreKept() {
+    var model = model()
+    func event(_ number: Int) -> EventReading {
+      EventReading(time: "", level: .info, reporter: "c", name: "\(number)", message: "")
+    }
+    model.take(events: (0..<70).map(event), isFresh: true, at: at(0))
+    model.take(events: (70..<130).map(event), isFresh: false, at: at(1))
+    #expect(model.events.map(\.name) == (30..<130).reversed().map(String.init))
+    // The stream has begun anew, with what is known.
+    model.take(events: (120..<135).map(event), isFresh: true, at: at(2))
+    #expect(model.events.map(\.name) == (120..<135).reversed().map(String.init))
+  }
+
   @Test func signersHaveAState() {
     var cluster = SampleCluster(signers: 3)
     cluster.run(seconds: 0...60)

@@ -34,6 +34,7 @@ struct SampleCluster {
       dashboard.model.take(services: services(second), isIncomplete: false, at: now)
       dashboard.model.take(jobs: jobs(second), at: now)
       dashboard.model.take(keys: ring(second), hasMore: false, at: now)
+      if let events = events(second) { dashboard.model.take(events: events, isFresh: second == 0, at: now) }
     }
   }
 
@@ -95,6 +96,20 @@ struct SampleCluster {
     var times = HDRHistogram()
     for moment in 0..<3 * second { times.record(.milliseconds(milliseconds(moment / 3))) }
     return SeriesReading(name, labels, times: times)
+  }
+
+  /// Something happens every ten seconds.
+  func events(_ second: Int) -> [EventReading]? {
+    guard second.isMultiple(of: 10) else { return nil }
+    return [
+      EventReading(
+        time: "12:00:\(second < 60 ? second : 59)", level: .info, reporter: "coordinator-1", name: "job.submitted",
+        message: "ed25519, batches of 1000"),
+      EventReading(
+        time: "12:00:\(second < 60 ? second : 59)", level: second == 40 ? .error : .warning,
+        reporter: "signer-é\u{1B}[31m",
+        name: "result.refused", message: "the batch was given to another\u{202E}\n"),
+    ]
   }
 
   func jobs(_ second: Int) -> [JobReading] {

@@ -13,17 +13,17 @@ enum MetricNames {
   static let keyWait = TimeName("signer waits for a key", "chancery_lease_wait_seconds")
   /// The times that are followed for each signer.
   static let timesOfSigners = [signing.metric, keyWait.metric]
-  /// All times that are followed.
+  /// All times that are followed, what matters most first.
   static let times: [TimeName] = [
-    TimeName("signer signs a record", "chancery_record_signing_seconds"), signing, keyWait,
-    TimeName("signer waits for the commit", "chancery_result_wait_seconds"),
-    TimeName("keykeeper grants a key", "chancery_acquire_wait_seconds"),
+    signing, keyWait, TimeName("signer waits for the commit", "chancery_result_wait_seconds"),
+    TimeName("postgres: commit", "chancery_store_seconds", operation: "commit"),
+    TimeName("postgres: claim", "chancery_store_seconds", operation: "claim"),
     TimeName("redis: take", "chancery_cache_seconds", operation: "take"),
+    TimeName("keykeeper grants a key", "chancery_acquire_wait_seconds"),
+    TimeName("signer signs a record", "chancery_record_signing_seconds"),
+    TimeName("postgres: payloads", "chancery_store_seconds", operation: "payloads"),
     TimeName("postgres: grant", "chancery_store_seconds", operation: "grant"),
     TimeName("postgres: release", "chancery_store_seconds", operation: "release"),
-    TimeName("postgres: claim", "chancery_store_seconds", operation: "claim"),
-    TimeName("postgres: payloads", "chancery_store_seconds", operation: "payloads"),
-    TimeName("postgres: commit", "chancery_store_seconds", operation: "commit"),
   ]
   static let leasesHeld = "chancery_leases_held"
   static let leaseLeft = "chancery_lease_left_seconds"

@@ -13,8 +13,12 @@ public struct DashboardModel: Sendable {
     case jobs
     /// The keys, from a KeyKeeper.
     case keys
+    /// What the services report, from Logger.
+    case log
   }
 
+  /// The most events that are kept.
+  static let maximumEvents = 100
   /// The most counters that are followed by name and labels.
   static let maximumCounters = 1024
 
@@ -30,6 +34,8 @@ public struct DashboardModel: Sendable {
   private(set) var keys: [KeyReading] = []
   /// Whether there are more keys than are shown.
   private(set) var hasMoreKeys = false
+  /// What was reported last, the newest first.
+  private(set) var events: [EventReading] = []
   /// Whether a service has fallen silent, so that totals may lag.
   private(set) var isIncomplete = false
   private(set) var heard: [Feed: ContinuousClock.Instant] = [:]
@@ -103,6 +109,13 @@ public struct DashboardModel: Sendable {
     keysUsed = keysUsed.filter { ids.contains($0.key) }
     self.keys = keys
     hasMoreKeys = hasMore
+  }
+
+  /// Events that were reported, the oldest first. With `isFresh` they are the last ones, whatever was known before.
+  public mutating func take(events: [EventReading], isFresh: Bool, at now: ContinuousClock.Instant) {
+    heard(.log, at: now)
+    if isFresh { self.events = [] }
+    self.events = Array((events.reversed() + self.events).prefix(Self.maximumEvents))
   }
 
   private mutating func heard(_ feed: Feed, at now: ContinuousClock.Instant) {

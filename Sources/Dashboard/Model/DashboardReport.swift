@@ -120,9 +120,10 @@ extension DashboardModel {
       })
   }
 
-  /// Whether each feed has told something, and the metrics twice, so that there are rates.
+  /// Whether each feed but the log has told something, and the metrics twice, so that there are rates.
   public var isComplete: Bool {
-    Feed.allCases.allSatisfy { heard[$0] != nil } && metricsTaken > 1
+    // A cluster in which nothing has happened yet has no log.
+    Feed.allCases.allSatisfy { $0 == .log || heard[$0] != nil } && metricsTaken > 1
   }
 
   /// Why feeds cannot be had now.

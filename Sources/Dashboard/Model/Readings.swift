@@ -48,6 +48,36 @@ public struct SeriesReading: Sendable, Hashable {
   }
 }
 
+/// Something that a service has reported.
+public struct EventReading: Sendable, Hashable {
+  /// When, for people.
+  public var time: String
+  /// How serious.
+  public var level: Level
+  /// The name of the service.
+  public var reporter: String
+  /// What happened, such as `batch.refused`.
+  public var name: String
+  /// For people.
+  public var message: String
+
+  /// How serious an event is.
+  public enum Level: Sendable, Hashable {
+    /// The normal course of things, and what is for finding faults.
+    case info
+    /// Something to look at.
+    case warning
+    /// Something failed.
+    case error
+  }
+
+  /// An event.
+  public init(time: String, level: Level, reporter: String, name: String, message: String) {
+    (self.time, self.level, self.reporter) = (time, level, reporter)
+    (self.name, self.message) = (name, message)
+  }
+}
+
 /// A job, as the coordinator knows it.
 public struct JobReading: Sendable, Hashable {
   /// Its id.

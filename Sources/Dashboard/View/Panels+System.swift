@@ -1,7 +1,7 @@
 import Telemetry
 import TimeAndChance
 
-// How the system does: leases, failures, times and services.
+// How the system does: leases, failures, times, services and the log.
 extension Panels {
   var leases: Panel {
     let counters: [(String, String, Bool)] = [
@@ -63,6 +63,27 @@ extension Panels {
       return TextTable.Row(cells: [Span(name.what)] + texts.map { Span($0.map(Numbers.time) ?? "-") } + [Span(rate)])
     }
     return Panel(title: "Times", lines: table.lines(width: column), minimum: 2)
+  }
+
+  /// What was reported last, over the whole width.
+  var log: Panel {
+    var table = TextTable(columns: [
+      .init("TIME"), .init("REPORTER"), .init("EVENT"), .init("MESSAGE"),
+    ])
+    table.rows = model.events.prefix(50).map { event in
+      let style: Style =
+        switch event.level {
+        case .info: .plain
+        case .warning: .warning
+        case .error: .bad
+        }
+      let texts = [event.reporter, event.name, event.message].map { $0.printable(isUTF8: isUTF8) }
+      return TextTable.Row(
+        cells: [Span(event.time, .dim), Span(texts[0]), Span(texts[1], style), Span(texts[2])])
+    }
+    // A heading says nothing here that cannot be seen.
+    let lines = Array(table.lines(width: width).dropFirst())
+    return Panel(title: "Log", lines: lines.isEmpty ? [[Span("nothing was reported", .dim)]] : lines, minimum: 1)
   }
 
   var services: Panel {

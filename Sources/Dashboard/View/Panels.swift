@@ -19,8 +19,8 @@ struct Panels {
     let halves = width >= 100
     let panels =
       halves
-      ? [beside(signers, keys), beside(leases, failures), beside(times, services)]
-      : [signers, keys, Panel(title: "Leases", lines: leasesInBrief, minimum: 1), failures, times]
+      ? [beside(signers, keys), beside(leases, failures), beside(times, services), log]
+      : [signers, keys, Panel(title: "Leases", lines: leasesInBrief, minimum: 1), failures, times, log]
     return head.prefix(height) + stack(panels, height: height - head.count)
   }
 
@@ -45,7 +45,7 @@ struct Panels {
 
   /// Everything about the system, to be scrolled.
   var system: [Line] {
-    [leases, failures, times, services].flatMap { [title($0.title, width)] + $0.lines + [[]] }.dropLast()
+    [leases, failures, times, services, log].flatMap { [title($0.title, width)] + $0.lines + [[]] }.dropLast()
   }
 
   // MARK: - Laying out

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Dashboard
+import FoundationEssentials
 import RPC
 import Schema
 import Telemetry
@@ -14,7 +15,7 @@ struct TopFeeds: Sendable {
   let state: TopState
 
   /// More are not shown.
-  private static let limits = (jobs: UInt32(50), keys: 1000, keysPerPage: UInt32(500))
+  private static let limits = (jobs: UInt32(50), keys: 1000, keysPerPage: UInt32(500), events: UInt32(50))
   /// Jobs and keys come from databases: they are asked for no more often.
   private static let slowest = Duration.seconds(1)
   private static let backoff = Backoff(initial: .milliseconds(200), maximum: .seconds(3))
@@ -25,6 +26,7 @@ struct TopFeeds: Sendable {
       group.addTask { try await keep(.metrics, .logger) { try await watch($0) } }
       group.addTask { try await keep(.jobs, .coordinator) { try await jobs($0) } }
       group.addTask { try await keep(.keys, .keykeeper) { try await keys($0) } }
+      group.addTask { try await keep(.log, .logger) { try await log($0) } }
       defer { group.cancelAll() }
       try await group.next()
     }
@@ -63,6 +65,17 @@ struct TopFeeds: Sendable {
       for try await snapshot in snapshots {
         let services = snapshot.services.map(ServiceReading.init)
         state.change { $0.model.take(services: services, isIncomplete: snapshot.incomplete, at: .now) }
+      }
+    }
+  }
+
+  private func log(_ channel: any RPCChannel) async throws {
+    try await ChanceryV1.Logs.Client(channel).tail(.init(last: Self.limits.events)) { replies in
+      var isFresh = true
+      for try await reply in replies {
+        let events = reply.events.map(EventReading.init)
+        state.change { [isFresh] in $0.model.take(events: events, isFresh: isFresh, at: .now) }
+        isFresh = false
       }
     }
   }
@@ -108,6 +121,22 @@ extension ServiceReading {
         }
         return SeriesReading(metric.name, byName, times: times)
       })
+  }
+}
+
+extension EventReading {
+  fileprivate init(_ logged: ChanceryV1.LoggedEvent) {
+    let event = logged.event ?? ChanceryV1.Event()
+    let level: Level =
+      switch event.level {
+      case .error: .error
+      case .warning: .warning
+      default: .info
+      }
+    // The time of day, in UTC as in the logs.
+    let time = Date(timeIntervalSince1970: Double(event.atUs) / 1_000_000).text.dropFirst("2026-01-01T".count).prefix(8)
+    self.init(
+      time: String(time), level: level, reporter: logged.instance, name: event.name, message: event.message)
   }
 }
 
