@@ -205,6 +205,10 @@ struct WorkEndpoint: ChanceryV1.Batches.Service {
       coordinator.observer.count("chancery_records_already_signed_total", by: Double(alreadySigned))
       coordinator.observer.count("chancery_records_failed_total", by: Double(signed.failures.count + signed.missing))
       coordinator.observer.count("chancery_batches_committed_total")
+      coordinator.observer.count(
+        "chancery_job_signatures_total", ["job": signed.batch.jobID.description], by: Double(inserted))
+      coordinator.observer.count(
+        "chancery_key_signatures_total", ["key": signed.keyID.description], by: Double(inserted))
       try await session.send(
         .committed(.init(batch: ref, inserted: UInt32(inserted), alreadySigned: UInt32(alreadySigned))))
     case .refused(let refusal):

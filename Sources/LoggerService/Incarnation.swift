@@ -20,6 +20,9 @@ struct Incarnation {
   var series: [Series: SeriesValue] = [:]
   /// How many series each name has.
   var labelSets: [String: Int] = [:]
+  /// In which report each passing series was told last.
+  var lastTold: [Series: UInt64] = [:]
+  var reports: UInt64 = 0
   var eventsDropped: UInt64 = 0
   /// Whether it has reported: what it has counted before may be long ago.
   var hasReported = false

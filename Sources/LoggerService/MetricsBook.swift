@@ -72,6 +72,7 @@ struct MetricsBook: Sendable {
     defer { incarnations[stream.incarnation] = incarnation }
     guard incarnation.stream == stream.token else { return dropped }
     incarnation.heard = now
+    incarnation.reports += 1
     windows.hear(incarnation.instance)
     defer { incarnation.hasReported = true }
     incarnation.eventsDropped = max(incarnation.eventsDropped, report.eventsDropped)
@@ -91,15 +92,19 @@ struct MetricsBook: Sendable {
   /// Takes the newest value of a series; returns whether there is room for it.
   private mutating func take(_ told: SeriesValue, of series: Series, into incarnation: inout Incarnation) -> Bool {
     let known = incarnation.series[series]
+    if known == nil, series.isPassing { makeRoom(for: series, in: &incarnation) }
     guard known != nil || hasRoom(for: series, in: incarnation) else { return false }
     // Within an incarnation a counter never falls, and a histogram never shrinks.
-    let rise = known.map { $0.rise(to: told) } ?? (incarnation.hasReported && told.isCumulative ? told : nil)
-    let hasFallen = known?.kind == told.kind && told.isCumulative && rise == nil
+    var rise = known.map { $0.rise(to: told) } ?? (incarnation.hasReported && told.isCumulative ? told : nil)
+    var hasFallen = known?.kind == told.kind && told.isCumulative && rise == nil
+    // Its reporter had made room for others meanwhile, and has begun anew.
+    if hasFallen, series.isPassing { (rise, hasFallen) = (told, false) }
     let value = hasFallen ? known! : told
     let growth = value.histogramBytes - (known?.histogramBytes ?? 0)
     guard growth <= 0 || histogramBytes + growth <= limits.histogramBytes else { return false }
     incarnation.series[series] = value
     histogramBytes += growth
+    if series.isPassing { incarnation.lastTold[series] = incarnation.reports }
     if let rise { windows.add(rise, to: series, of: incarnation.instance) }
     if known == nil {
       incarnation.labelSets[series.name, default: 0] += 1
@@ -200,6 +205,18 @@ extension MetricsBook {
   private func hasRoom(for series: Series, in incarnation: Incarnation) -> Bool {
     incarnation.series.count < limits.series && incarnation.labelSets[series.name, default: 0] < limits.labelSets
       && textBytes + series.textBytes <= limits.textBytes
+  }
+
+  /// Forgets the series of the same name of which nothing was told for longest, if there are as many as may be.
+  private mutating func makeRoom(for series: Series, in incarnation: inout Incarnation) {
+    guard incarnation.labelSets[series.name, default: 0] >= limits.labelSets,
+      let oldest = incarnation.lastTold.filter({ $0.key.name == series.name })
+        .min(by: { ($0.value, $0.key) < ($1.value, $1.key) })?.key
+    else { return }
+    histogramBytes -= incarnation.series.removeValue(forKey: oldest)?.histogramBytes ?? 0
+    incarnation.lastTold[oldest] = nil
+    incarnation.labelSets[series.name]! -= 1
+    textBytes -= oldest.textBytes
   }
 
   private mutating func fold(_ id: IncarnationID) {

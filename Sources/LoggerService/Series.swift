@@ -23,6 +23,9 @@ struct Series: Hashable, Comparable {
     labels = metric.labels.map { Label(name: $0.name, value: $0.value) }.sorted()
   }
 
+  /// Whether it is about something that passes, and makes room for others: see `MetricLabels`.
+  var isPassing: Bool { labels.contains { MetricLabels.passing.contains($0.name) } }
+
   /// What the series takes in a message, about: its text, and what frames it and the value.
   var textBytes: Int { labels.reduce(name.utf8.count + 24) { $0 + $1.name.utf8.count + $1.value.utf8.count + 8 } }
 

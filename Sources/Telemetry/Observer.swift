@@ -56,8 +56,14 @@ public struct MetricName: RawRepresentable, Hashable, Sendable, ExpressibleByStr
   public init(stringLiteral value: String) { rawValue = value }
 }
 
-/// Particulars of a metric, by name. Never a record id: every combination is kept for the life of the process.
+/// Particulars of a metric, by name. Never a record id: every combination is kept for the life of the process, but for those of
+/// a `job` or `key`, of which there are ever new ones: these make room for others when nothing was told of them for longest.
 public typealias MetricLabels = [String: String]
+
+extension MetricLabels {
+  /// The labels that name what passes.
+  public static let passing: Set<String> = ["job", "key"]
+}
 
 /// How serious an event is.
 public enum EventSeverity: String, Sendable, Hashable, CaseIterable, Comparable {

@@ -184,6 +184,31 @@ import TimeAndChance
     #expect(book.record(long, from: other, now: start).excess == 0)
   }
 
+  @Test func jobsAndKeysMakeRoomForNewerOnes() throws {
+    var limits = LoggerOptions.MetricLimits()
+    limits.labelSets = 2
+    var book = MetricsBook(limits: limits, now: start)
+    let stream = try book.open(instance("coordinator", "c-1", 1), now: start)
+    func tell(_ key: String, _ value: Double) -> MetricsBook.Dropped {
+      book.record(report(counter("n_total", value, ["key": key])), from: stream, now: start)
+    }
+    for (key, value) in [("1", 5), ("2", 5), ("1", 6), ("3", 5)] as [(String, Double)] {
+      #expect(tell(key, value) == .init())
+    }
+    #expect(sum("n_total", book) == 11, "nothing was told of 2 for longest")
+    // It begins anew, and so does one that its reporter has forgotten but not the book.
+    #expect(tell("2", 1) == .init())
+    #expect(tell("3", 2) == .init())
+    #expect(sum("n_total", book) == 3)
+    let points = book.range(
+      .init(name: "n_total", by: ["key"], durationS: 1), now: start.advanced(by: .seconds(1)),
+      at: Timestamp(rawValue: 0)
+    ).series
+    #expect(points.map { $0.labels[0].value } == ["1", "2", "3"])
+    #expect(points.map { $0.points[0].value } == [1, 6, 7])
+    #expect(!isIncomplete(book))
+  }
+
   @Test func aFullBookFitsIntoOneMessage() throws {
     var book = MetricsBook(limits: .init(), now: start)
     let name = String(repeating: "n", count: 128)

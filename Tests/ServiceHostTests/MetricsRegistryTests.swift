@@ -131,6 +131,22 @@ import Testing
     #expect(known.map(\.value) == [1, 1, 1, 2])
   }
 
+  @Test func jobsAndKeysMakeRoomForNewerOnes() {
+    var limits = MetricsRegistry.Limits()
+    limits.labelSets = 2
+    let registry = MetricsRegistry(logger: silence, limits: limits)
+    for key in ["1", "2", "1", "3"] {
+      registry.count("n_total", ["key": key])
+      _ = registry.changes(since: 0)
+    }
+    #expect(registry.snapshot().map(\.labels) == [["key": "1"], ["key": "3"]])
+    #expect(registry.snapshot().map(\.value) == [2, 1])
+    registry.count("n_total", ["key": "2"])
+    #expect(registry.snapshot().map(\.labels) == [["key": "2"], ["key": "3"]])
+    #expect(registry.snapshot().map(\.value) == [1, 1])
+    #expect(dropped(registry, "label_sets") == nil)
+  }
+
   @Test func changesAreToldOnce() {
     let registry = MetricsRegistry(logger: silence)
     registry.count("a_total")

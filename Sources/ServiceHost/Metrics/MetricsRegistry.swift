@@ -15,7 +15,7 @@ public final class MetricsRegistry: Observer {
     /// The most names.
     public var names = 256
     /// The most label sets of one name.
-    public var labelSets = 64
+    public var labelSets = 128
     /// The most events that wait to be reported.
     public var events = 1000
     /// The least serious events that are reported; the log has its own level.
@@ -154,7 +154,11 @@ extension MetricsRegistry.State {
     if families[name]?.update(labels, kind, revision: revision, change) == true { return }
     if let family = families[name] {
       guard family.kind == kind, labels.isValid else { return drop("invalid") }
-      guard family.series.count < limits.labelSets else { return drop("label_sets") }
+      if family.series.count >= limits.labelSets {
+        guard !MetricLabels.passing.isDisjoint(with: labels.keys) else { return drop("label_sets") }
+        let oldest = family.series.min { $0.value.revision < $1.value.revision }!.key
+        families[name]!.series[oldest] = nil
+      }
     } else {
       guard name.isValid, labels.isValid else { return drop("invalid") }
       guard families.count <= limits.names else { return drop("names") }
