@@ -20,7 +20,9 @@ extension Coordinator {
       series: ["drained", "key_unavailable", "signer_lost", "failed"].map { ["cause": $0] }),
     .counter("chancery_batches_reclaimed_total", "Batches taken over from coordinators that had stopped"),
     .counter("chancery_commits_total", "Results that the database has answered"),
-    .counter("chancery_commit_seconds_total", "Time that statements which store results took"),
+    MetricDescription("chancery_store_seconds", "Time that calls of Postgres took, by what they were for"),
+    MetricDescription("chancery_job_signatures_total", "Signatures stored, by job"),
+    MetricDescription("chancery_key_signatures_total", "Signatures stored, by key"),
     MetricDescription("chancery_jobs_running", "Jobs that run, in the whole database"),
     MetricDescription(
       "chancery_batches_pending",

@@ -41,7 +41,7 @@ extension AdminPages {
 
   private var build: MetricSample {
     MetricSample(
-      family: "chancery_build_info",
+      name: "chancery_build_info",
       labels: ["version": host.configuration.version, "service": host.configuration.service],
       kind: .gauge, value: 1)
   }
@@ -49,7 +49,7 @@ extension AdminPages {
   private var readiness: [MetricSample] {
     ([serving] + needs).map { check in
       MetricSample(
-        family: "chancery_ready", labels: ["check": check.name], kind: .gauge, value: check.fault == nil ? 1 : 0)
+        name: "chancery_ready", labels: ["check": check.name], kind: .gauge, value: check.fault == nil ? 1 : 0)
     }
   }
 

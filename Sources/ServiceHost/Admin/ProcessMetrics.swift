@@ -31,7 +31,7 @@ enum ProcessMetrics {
     return values.compactMap { name, value in
       value.map { value in
         let kind = name.rawValue.hasSuffix("_total") ? MetricSample.Kind.counter : .gauge
-        return MetricSample(family: name, labels: [:], kind: kind, value: value)
+        return MetricSample(name: name, labels: [:], kind: kind, value: value)
       }
     }
   }
