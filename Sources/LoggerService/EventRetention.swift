@@ -19,7 +19,7 @@ struct EventRetention: Sendable {
         let dropped = try await store.retainEvents(days: options.retentionDays)
         attempt = 0
         if dropped > 0 {
-          observer.count("chancery_logger_event_days_dropped_total", by: Double(dropped))
+          observer.count("chancery_logger_event_partitions_dropped_total", by: Double(dropped))
           observer.event(
             .info, "events.expired", "dropped the events of \(dropped) days: \(options.retentionDays) are kept", [:])
         }

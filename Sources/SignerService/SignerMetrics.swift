@@ -5,7 +5,7 @@ extension Signer {
   public static let metrics: [MetricDescription] = [
     .counter("chancery_records_signed_total", "Records signed, whether or not their signatures were stored"),
     MetricDescription("chancery_record_signing_seconds", "Time to sign a record"),
-    MetricDescription("chancery_batch_signing_seconds", "Time to sign all records of a batch, without waiting for them"),
+    MetricDescription("chancery_batch_signing_seconds", "Time to sign all records of a batch, waits excluded"),
     .counter("chancery_batches_signed_total", "Batches whose results a coordinator has stored"),
     .counter("chancery_results_refused_total", "Results that a coordinator refused"),
     .counter("chancery_results_resent_total", "Results sent again because no answer had come"),

@@ -129,7 +129,8 @@ struct AuditLogTests {
         """, ["\(last) its hash is"], head: head)
       // The log and the batches disagree.
       try await expectFaults(
-        "UPDATE chancery.batches SET inserted = inserted - 1 WHERE seq = 0", ["300 signatures in the log, and 3 with 299 in the database"])
+        "UPDATE chancery.batches SET inserted = inserted - 1 WHERE seq = 0",
+        ["300 signatures in the log, and 3 with 299 in the database"])
     }
   }
 

@@ -48,7 +48,7 @@ struct TopTests {
         try await terminal.press("G", "Enter")
         try await terminal.shows("uses (its epoch)", "key               4")
         try await terminal.press("Escape", "5")
-        try await terminal.shows("stale commits refused", "coordinator commits")
+        try await terminal.shows("stale commits refused", "postgres: commit")
         try await terminal.press("?")
         try await terminal.shows("write the screen to a file")
         try await terminal.press("x", "Tab", "w")

@@ -227,7 +227,7 @@ import TimeAndChance
     try LoggerRig.run(store: store, options: options) { rig in
       try await rig.pass(.seconds(3 * 3600 + 1))
       #expect(store.retentions == [7, 7, 7, 7])
-      #expect(rig.observer.counter("chancery_logger_event_days_dropped_total") == 8)
+      #expect(rig.observer.counter("chancery_logger_event_partitions_dropped_total") == 8)
       #expect(rig.observer.events == Array(repeating: "events.expired", count: 4))
     }
   }

@@ -11,7 +11,10 @@ public struct RPCWriter<Message: ProtobufMessage>: Sendable {
   /// Throws how the call failed if it has, `FAILED_PRECONDITION` when it takes no more messages, `RESOURCE_EXHAUSTED` for a
   /// message above the frame limit, `INTERNAL` for one that cannot be encoded, `CANCELLED` when the task is cancelled while
   /// it waits.
-  public func write(_ message: Message) async throws(RPCError) { try await write(EncodedMessage(message)) }
+  public func write(_ message: Message) async throws(RPCError) {
+    let encoded = try EncodedMessage(message)
+    try await sink.send(encoded.bytes)
+  }
 
   /// The same with a message that was encoded before, as when many are sent the same.
   public func write(_ message: EncodedMessage<Message>) async throws(RPCError) { try await sink.send(message.bytes) }
