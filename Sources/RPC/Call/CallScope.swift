@@ -18,6 +18,12 @@ public struct CallScope: Sendable, Hashable {
     self.trace = trace
   }
 
+  /// The scope of the task with another trace; nil where neither has anything to take over.
+  public static func tracing(_ trace: TraceContext?) -> CallScope? {
+    let deadline = current?.deadline
+    return trace == nil && deadline == nil ? nil : CallScope(deadline: deadline, trace: trace)
+  }
+
   /// The scope of the handler of a call; nil if there is nothing to take over.
   init?(of context: ServerContext) {
     self.init(deadline: context.deadline, trace: context.metadata.isEmpty ? nil : TraceContext(context.metadata))
