@@ -1,7 +1,9 @@
 import Domain
 import Foundation
 import Logging
+import RPC
 import ServiceHost
+import Telemetry
 import Testing
 
 /// What a log line looks like, byte for byte: as JSON that a parser takes and as text for people; nothing from outside can
@@ -37,6 +39,23 @@ import Testing
         #"{"ts":"2026-11-23T15:14:47.012345Z","level":"warning","service":"signer","instance":"s-1","#
           + #""message":"batch refused","batch":"7","epoch":"3","job":"k"}"#
       ])
+  }
+
+  @Test func aLineOfATaskSaysItsTrace() async throws {
+    let trace = try #require(TraceContext(parent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"))
+    let lines = try await capture { output in
+      let configuration = LogConfiguration(level: .debug, format: .json, output: output)
+      let logger = configuration.makeLogger(service: "signer", instance: "s-1")
+      logger.info("outside")
+      CallScope.$current.withValue(CallScope(trace: trace)) {
+        logger.info("plain")
+        MetricsRegistry(logger: logger).event(.debug, "lease.granted", "an event", ["key": "7", "epoch": "3"])
+      }
+    }.map(object)
+    #expect(lines.map { $0["message"] as? String } == ["outside", "plain", "an event"])
+    #expect(lines.map { $0["trace"] as? String } == [nil, trace.traceID, trace.traceID])
+    #expect(lines.map { $0["span"] as? String } == [nil, trace.spanID, trace.spanID])
+    #expect(lines[2]["event"] as? String == "lease.granted" && lines[2]["epoch"] as? String == "3")
   }
 
   @Test func aLineOfText() async throws {

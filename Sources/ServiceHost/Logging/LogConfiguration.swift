@@ -32,9 +32,13 @@ public struct LogConfiguration: Sendable {
     }
   }
 
-  /// A logger that tells `service` and `instance` with every line.
+  /// A logger that tells `service` and `instance` with every line, and of a task that belongs to a trace `trace` and `span`.
   public func makeLogger(service: String, instance: String) -> Logger {
-    Logger(label: service) { _ in StructuredLogHandler(service: service, instance: instance, configuration: self) }
+    Logger(label: service) { _ in
+      var handler = StructuredLogHandler(service: service, instance: instance, configuration: self)
+      handler.metadataProvider = Logger.MetadataProvider { TraceFields.current.mapValues { .string($0) } }
+      return handler
+    }
   }
 }
 

@@ -4,8 +4,9 @@ import Synchronization
 public import Telemetry
 
 extension MetricsRegistry {
-  /// See `Observer`. The event is logged, and queued for Logger if it is serious enough.
+  /// See `Observer`. The event is logged, and queued for Logger if it is serious enough; both with the trace of the task.
   public func event(_ level: EventSeverity, _ name: String, _ message: String, _ attributes: [String: String]) {
+    let attributes = attributes.merging(TraceFields.current) { $1 }
     var metadata: Logger.Metadata = attributes.mapValues { .string($0) }
     metadata["event"] = .string(name)
     logger.log(level: level.logLevel, "\(message)", metadata: metadata)
