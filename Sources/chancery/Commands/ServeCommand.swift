@@ -45,9 +45,10 @@ struct HostOptions: ParsableArguments {
   var adminListen: String?
 
   @Option(
-    help: "Least severe events to log: trace, debug, info, notice, warning, error, critical.",
+    help:
+      "Least severe events to log: trace, debug, info, notice, warning, error, critical (CHANCERY_LOG_LEVEL; default info).",
     completion: .list(["trace", "debug", "info", "notice", "warning", "error", "critical"]))
-  var logLevel = "info"
+  var logLevel: String?
 
   @Option(help: "json, or text for people; text on a terminal by default.", completion: .list(["json", "text"]))
   var logFormat: String?
@@ -79,7 +80,8 @@ struct HostOptions: ParsableArguments {
         configuration.telemetry = .endpoints([try Endpoint(parsing: address)])
       }
       configuration.tls = credentials
-      configuration.log = try LogConfiguration(level: logLevel, format: logFormat ?? "auto")
+      configuration.log = try LogConfiguration(
+        level: Settings.value(logLevel, variable: "CHANCERY_LOG_LEVEL") ?? "info", format: logFormat ?? "auto")
       configuration.threads = max(1, ioThreads)
       configuration.gracePeriod = .seconds(gracePeriod)
       if let readyFile {
