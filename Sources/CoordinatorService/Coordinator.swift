@@ -147,7 +147,12 @@ public final class Coordinator: Sendable {
       do throws(StorageError) {
         for job in try await store.endFinishedJobs() {
           observer.count("chancery_jobs_ended_total")
-          observer.event(.info, "job.done", "every record is signed or failed", ["job": job.description])
+          let trace = TraceContext(of: job.id, submittedIn: job.trace)?.child(random: random)
+          CallScope.$current.withValue(.tracing(trace)) {
+            observer.event(
+              .info, "job.done", "\(job.counts.signed) records are signed, \(job.counts.failed) failed",
+              ["job": job.id.description])
+          }
         }
       } catch {
         observer.event(.warning, "coordinator.end_failed", "\(error)", [:])
@@ -230,12 +235,5 @@ extension BatchReturn {
     case .signerLost: "signer_lost"
     case .failed: "failed"
     }
-  }
-}
-
-extension BatchAttempt {
-  /// For logs.
-  var attributes: [String: String] {
-    ["job": jobID.description, "batch": String(seq), "attempt": String(attempt)]
   }
 }

@@ -15,7 +15,8 @@ struct JobsEndpoint: ChanceryV1.Jobs.Service {
   func submit(
     _ request: ChanceryV1.SubmitJobRequest, context: ServerContext
   ) async throws -> ChanceryV1.Job {
-    let submission = try JobSubmission(request, id: JobID(bytes: coordinator.random.nextUUID())!)
+    let submission = try JobSubmission(
+      request, id: JobID(bytes: coordinator.random.nextUUID())!, trace: CallScope.current?.trace)
     let job = try await coordinator.stored { () async throws(StorageError) in
       try await coordinator.store.submit(submission)
     }
@@ -120,7 +121,7 @@ struct JobsEndpoint: ChanceryV1.Jobs.Service {
 
 extension JobSubmission {
   /// Checks a request in the order that the .proto file gives.
-  fileprivate init(_ request: ChanceryV1.SubmitJobRequest, id: JobID) throws(RPCError) {
+  fileprivate init(_ request: ChanceryV1.SubmitJobRequest, id: JobID, trace: TraceContext?) throws(RPCError) {
     let size = request.batchSize == 0 ? BatchSize.default : BatchSize(rawValue: Int(request.batchSize))
     guard let size else {
       throw RPCError(.invalidArgument, "batch_size \(request.batchSize) is not between 1 and 10000")
@@ -139,7 +140,7 @@ extension JobSubmission {
     }
     self.init(
       id: id, sourceName: request.source.isEmpty ? Source.records : request.source, algorithm: algorithm,
-      form: form, batchSize: size, priority: priority, idempotencyKey: key)
+      form: form, batchSize: size, priority: priority, idempotencyKey: key, trace: trace?.jobTrace)
   }
 }
 

@@ -75,7 +75,12 @@ struct WorkEndpoint: ChanceryV1.Batches.Service {
   private func sendBatches(of session: SignerSession, _ id: WorkLedger.SessionID) async throws {
     try await withThrowingDiscardingTaskGroup { group in
       for await batch in session.assignments {
-        group.addTask { try await self.sendOrTakeBack(batch, to: session, id) }
+        group.addTask {
+          let trace = TraceContext(of: batch.batch.jobID, submittedIn: batch.trace)?.child(random: coordinator.random)
+          try await CallScope.$current.withValue(.tracing(trace)) {
+            try await self.sendOrTakeBack(batch, to: session, id)
+          }
+        }
       }
     }
   }
@@ -103,7 +108,8 @@ struct WorkEndpoint: ChanceryV1.Batches.Service {
     try await session.send(
       .begin(
         .init(
-          batch: ref, algorithm: batch.algorithm.message, count: UInt32(batch.count), form: batch.form.message)))
+          batch: ref, algorithm: batch.algorithm.message, count: UInt32(batch.count), form: batch.form.message,
+          trace: CallScope.current?.trace?.message)))
     var after: RecordID?
     var seen = 0
     var unsent = WorkLedger.Unsent()
@@ -168,7 +174,10 @@ struct WorkEndpoint: ChanceryV1.Batches.Service {
           if let unsent = coordinator.state.withLock({ $0.ledger.beginCommit(batch, of: id) }) {
             signed.missing = unsent.missing
             signed.failures += unsent.failures
-            group.addTask { [signed] in try await self.commit(signed, session, id) }
+            let scope = CallScope.tracing(TraceContext(result.trace))
+            group.addTask { [signed] in
+              try await CallScope.$current.withValue(scope) { try await self.commit(signed, session, id) }
+            }
           }
         case .returned(let returned):
           let batch = try BatchAttempt(returned.batch)
@@ -209,11 +218,12 @@ struct WorkEndpoint: ChanceryV1.Batches.Service {
         "chancery_job_signatures_total", ["job": signed.batch.jobID.description], by: Double(inserted))
       coordinator.observer.count(
         "chancery_key_signatures_total", ["key": signed.keyID.description], by: Double(inserted))
+      coordinator.observer.event(.debug, "batch.committed", "\(inserted) signatures are stored", signed.attributes)
       try await session.send(
         .committed(.init(batch: ref, inserted: UInt32(inserted), alreadySigned: UInt32(alreadySigned))))
     case .refused(let refusal):
       coordinator.observer.count("chancery_batches_refused_total", ["reason": refusal.rawValue], by: 1)
-      coordinator.observer.event(.warning, "batch.refused", refusal.explanation, signed.batch.attributes)
+      coordinator.observer.event(.warning, "batch.refused", refusal.explanation, signed.attributes)
       // A batch that is still leased at this attempt is given out again; any other is somebody else's.
       coordinator.giveBack([ReturnedBatch(batch: signed.batch, cause: refusal.cause)])
       try await session.send(
@@ -221,6 +231,18 @@ struct WorkEndpoint: ChanceryV1.Batches.Service {
     case nil:
       throw RPCError(.unavailable, "the coordinator stopped before \(signed.batch) was stored")
     }
+  }
+}
+
+extension SignedBatch {
+  /// What events about the result say of it.
+  fileprivate var attributes: [String: String] {
+    batch.attributes.merging(
+      [
+        "key": keyID.description, "epoch": epoch.description, "lease": leaseID.description,
+        "signer": signer.description,
+      ]
+    ) { $1 }
   }
 }
 

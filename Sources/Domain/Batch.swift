@@ -35,6 +35,8 @@ public struct ClaimedBatch: Sendable, Hashable {
   public var algorithm: SignatureAlgorithm
   /// What is signed of each.
   public var form: SignatureForm
+  /// The trace that the job was submitted in; nil for none.
+  public var trace: JobTrace?
   /// The least id; all records of the source from it to `lastID` belong to the batch.
   public var firstID: RecordID
   /// The greatest id.
@@ -46,13 +48,15 @@ public struct ClaimedBatch: Sendable, Hashable {
 
   /// Makes a claimed batch.
   public init(
-    batch: BatchAttempt, source: Source, algorithm: SignatureAlgorithm, form: SignatureForm, firstID: RecordID,
+    batch: BatchAttempt, source: Source, algorithm: SignatureAlgorithm, form: SignatureForm, trace: JobTrace?,
+    firstID: RecordID,
     lastID: RecordID, count: Int, replayPosition: ReplayPosition?
   ) {
     self.batch = batch
     self.source = source
     self.algorithm = algorithm
     self.form = form
+    self.trace = trace
     self.firstID = firstID
     self.lastID = lastID
     self.count = count

@@ -18,6 +18,8 @@ public struct Job: Sendable, Hashable {
   public var state: JobState
   /// Chosen by the client so that a repeated submission creates one job; nil for none.
   public var idempotencyKey: IdempotencyKey?
+  /// The trace that it was submitted in; nil for none.
+  public var trace: JobTrace?
   /// The greatest record id covered.
   public var recordBound: RecordID
   /// Whether every record covered is in a batch.
@@ -31,10 +33,9 @@ public struct Job: Sendable, Hashable {
 
   /// Makes a job.
   public init(
-    id: JobID, sourceID: SourceID, sourceName: String, algorithm: SignatureAlgorithm,
-    form: SignatureForm, batchSize: BatchSize, priority: JobPriority, state: JobState, idempotencyKey: IdempotencyKey?,
-    recordBound: RecordID, isPlanned: Bool,
-    counts: JobCounts, createdAt: Timestamp, endedAt: Timestamp?
+    id: JobID, sourceID: SourceID, sourceName: String, algorithm: SignatureAlgorithm, form: SignatureForm,
+    batchSize: BatchSize, priority: JobPriority, state: JobState, idempotencyKey: IdempotencyKey?, trace: JobTrace?,
+    recordBound: RecordID, isPlanned: Bool, counts: JobCounts, createdAt: Timestamp, endedAt: Timestamp?
   ) {
     self.id = id
     self.sourceID = sourceID
@@ -45,6 +46,7 @@ public struct Job: Sendable, Hashable {
     self.priority = priority
     self.state = state
     self.idempotencyKey = idempotencyKey
+    self.trace = trace
     self.recordBound = recordBound
     self.isPlanned = isPlanned
     self.counts = counts

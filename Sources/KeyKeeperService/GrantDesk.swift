@@ -97,12 +97,14 @@ final class GrantDesk: Sendable {
     let labels = ["algorithm": picked.algorithm.name]
     context.observer.count("chancery_leases_granted_total", labels)
     context.observer.record("chancery_acquire_wait_seconds", labels, time: lease.waited)
-    context.observer.event(
-      .debug, "lease.granted", "a lease was granted",
-      [
-        "key": "\(picked.pick.keyID)", "epoch": "\(epoch)", "lease": "\(waiter.leaseID)",
-        "holder": "\(waiter.holder)",
-      ])
+    CallScope.$current.withValue(.tracing(waiter.trace)) {
+      context.observer.event(
+        .debug, "lease.granted", "a lease was granted",
+        [
+          "key": "\(picked.pick.keyID)", "epoch": "\(epoch)", "lease": "\(waiter.leaseID)",
+          "holder": "\(waiter.holder)",
+        ])
+    }
     if !waiter.reply.give(.granted(lease)) {
       context.observer.count("chancery_leases_unclaimed_total", labels)
       releases.abandon(picked.name, picked.algorithm)

@@ -45,7 +45,8 @@ final class LineWorker: Sendable {
     let waiter = try line.withLock { (line) throws(RPCError) in
       // Under the lock of the line: a refusal that comes later finds the waiter there.
       if let refusal = refusal.withLock({ $0 }) { throw refusal }
-      return line.enter(holder: holder, ttl: ttl, leaseID: leaseID, at: now, until: deadline)
+      return line.enter(
+        holder: holder, ttl: ttl, leaseID: leaseID, at: now, until: deadline, trace: CallScope.current?.trace)
     }
     guard let waiter else { throw lineFull(context.configuration.waiters) }
     bell.ring()

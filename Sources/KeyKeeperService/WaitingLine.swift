@@ -1,4 +1,5 @@
 import Domain
+import RPC
 import Storage
 
 /// Those who wait here for a key of one algorithm, as a value: it decides whom to ask for next and when.
@@ -19,6 +20,8 @@ struct WaitingLine {
     let arrived: Instant
     /// When it stops waiting.
     let deadline: Instant
+    /// The trace of the call.
+    let trace: TraceContext?
     let reply: Reply<AcquireOutcome>
     /// The lease to be; another one after a pick that could not be granted.
     var leaseID: LeaseID
@@ -106,12 +109,14 @@ struct WaitingLine {
 
   /// A call comes; nil if as many wait as may.
   mutating func enter(
-    holder: SignerID, ttl: Duration, leaseID: LeaseID, at now: Instant, until deadline: Instant
+    holder: SignerID, ttl: Duration, leaseID: LeaseID, at now: Instant, until deadline: Instant,
+    trace: TraceContext? = nil
   ) -> Waiter? {
     guard waiters.count < limit else { return nil }
     nextNumber += 1
     let waiter = Waiter(
-      number: nextNumber, holder: holder, ttl: ttl, arrived: now, deadline: deadline, reply: Reply(), leaseID: leaseID)
+      number: nextNumber, holder: holder, ttl: ttl, arrived: now, deadline: deadline, trace: trace,
+      reply: Reply(), leaseID: leaseID)
     waiters.append(waiter)
     return waiter
   }

@@ -11,8 +11,9 @@ extension PostgresDatabase {
     return try await query(BatchStatements.claim, [.id(coordinator), .id(claim), .count(limit), codes]) { result in
       try result.map { row in
         ClaimedBatch(
-          batch: try result.batch(row), source: try result.source(row, from: 10),
-          algorithm: try result.algorithm(row, 3), form: try result.form(row, 9), firstID: try result.serialID(row, 4),
+          batch: try result.batch(row), source: try result.source(row, from: 12),
+          algorithm: try result.algorithm(row, 3), form: try result.form(row, 9),
+          trace: try result.jobTrace(row, from: 10), firstID: try result.serialID(row, 4),
           lastID: try result.serialID(row, 5), count: try result.number(row, 6),
           replayPosition: ReplayPosition(
             position: UInt64(bitPattern: try result.int64(row, 7)), timeline: try result.int32(row, 8)))
@@ -146,7 +147,7 @@ enum BatchStatements {
       FROM q WHERE b.job_id = q.job_id AND b.seq = q.seq AND b.state = 'pending'
       RETURNING b.job_id, b.seq, b.attempt, b.first_id, b.last_id, b.count, b.priority, b.job_number)
     SELECT t.job_id, t.seq, t.attempt, j.algorithm, t.first_id, t.last_id, t.count, j.wal_position, j.wal_timeline,
-      j.form, \(SourceStatements.columns)
+      j.form, j.traceparent, j.tracestate, \(SourceStatements.columns)
     FROM t JOIN q ON q.job_id = t.job_id AND q.seq = t.seq
     JOIN chancery.jobs j ON j.id = t.job_id JOIN chancery.sources s ON s.id = j.source_id
     ORDER BY t.priority DESC, q.turn, t.job_number

@@ -68,22 +68,22 @@ extension PostgresDatabase {
   }
 
   /// See `JobStore`.
-  public func endFinishedJobs() async throws(StorageError) -> [JobID] {
+  public func endFinishedJobs() async throws(StorageError) -> [Job] {
     let candidates: [JobID] = try await query(JobStatements.finished) { result in
       try result.map { try result.uniqueID($0, 0) }
     }
-    var ended: [JobID] = []
+    var ended: [Job] = []
     for id in candidates {
-      let isEnded = try await transaction { connection, deadline in
+      let job: Job? = try await transaction { connection, deadline in
         // A statement of its own takes the lock, so that the next one sees what was committed before.
         _ = try await connection.query(JobStatements.lock, [.id(id)], deadline: deadline)
         let stillFinished = try await connection.query(JobStatements.isFinished, [.id(id)], deadline: deadline)
-        guard stillFinished.rowCount > 0 else { return false }
+        guard stillFinished.rowCount > 0 else { return nil }
         _ = try await connection.query(
           JobStatements.end, [.id(id), .text(JobState.done.rawValue)], deadline: deadline)
-        return true
+        return try await connection.query(JobStatements.one, [.id(id)], deadline: deadline).job(0)
       }
-      if isEnded { ended.append(id) }
+      if let job { ended.append(job) }
     }
     return ended
   }
@@ -93,13 +93,13 @@ extension PostgresResult {
   /// Reads `JobStatements.columns`.
   fileprivate func job(_ row: Int) throws -> Job {
     var counts = JobCounts()
-    counts.planned = try int64(row, 13)
-    counts.signed = try int64(row, 14)
-    counts.failed = try int64(row, 15)
-    counts.alreadySigned = try int64(row, 16)
-    counts.batches = try int64(row, 17)
-    counts.batchesSigned = try int64(row, 18)
-    counts.batchesLeased = try int64(row, 19)
+    counts.planned = try int64(row, 15)
+    counts.signed = try int64(row, 16)
+    counts.failed = try int64(row, 17)
+    counts.alreadySigned = try int64(row, 18)
+    counts.batches = try int64(row, 19)
+    counts.batchesSigned = try int64(row, 20)
+    counts.batchesLeased = try int64(row, 21)
     let size = try number(row, 4)
     let priority = try number(row, 5)
     return Job(
@@ -108,6 +108,7 @@ extension PostgresResult {
       batchSize: try known(BatchSize(rawValue: size), row, 4, "\(size)"),
       priority: try known(JobPriority(rawValue: priority), row, 5, "\(priority)"), state: try name(row, 6),
       idempotencyKey: try optionalText(row, 7).flatMap { IdempotencyKey(rawValue: $0) },
+      trace: try jobTrace(row, from: 13),
       recordBound: try serialID(row, 8), isPlanned: try bool(row, 9), counts: counts, createdAt: try time(row, 10),
       endedAt: try optionalTime(row, 11))
   }
@@ -124,7 +125,7 @@ enum JobStatements {
   /// A job with its counts: those stored at its end, or else those of its batches.
   private static let jobs = """
     SELECT j.id, j.source_id, s.name, j.algorithm, j.batch_size, j.priority, j.state, j.idempotency_key,
-      j.record_bound, j.planned, j.created_at, j.ended_at, j.form, c.*
+      j.record_bound, j.planned, j.created_at, j.ended_at, j.form, j.traceparent, j.tracestate, c.*
     FROM chancery.jobs j JOIN chancery.sources s ON s.id = j.source_id
     CROSS JOIN LATERAL (
       SELECT j.total_planned, j.total_signed, j.total_failed, j.total_already, j.total_batches, j.total_batches_signed,

@@ -25,6 +25,7 @@ extension PostgresDatabase {
         .id(submission.id), .id(source.id), .algorithm(submission.algorithm),
         .count(submission.batchSize.rawValue), .count(submission.priority.rawValue),
         submission.idempotencyKey.map { .text($0.rawValue) } ?? .null, .int64(bound), .form(submission.form),
+        submission.trace.map { .text($0.parent) } ?? .null, submission.trace?.state.map { .text($0) } ?? .null,
       ])
     if inserted == 0 {
       // Another submission was faster.
@@ -120,10 +121,11 @@ enum SubmitStatements {
   // committed and visible before their part of the log is (synchronous_commit off).
   static let insert: PostgresStatement = """
     INSERT INTO chancery.jobs
-      (id, source_id, algorithm, batch_size, priority, idempotency_key, record_bound, form, wal_position, wal_timeline)
+      (id, source_id, algorithm, batch_size, priority, idempotency_key, record_bound, form, wal_position, wal_timeline,
+        traceparent, tracestate)
     SELECT $1::uuid, $2::int, $3::smallint, $4::int, $5::smallint, $6::text, $7::bigint, $8::smallint,
       (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::bigint,
-      ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::int
+      ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::int, $9::text, $10::text
     ON CONFLICT DO NOTHING
     """
 }

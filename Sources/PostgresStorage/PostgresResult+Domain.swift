@@ -44,6 +44,12 @@ extension PostgresResult {
     return try known(Value(rawValue: text), row, column, text)
   }
 
+  /// Reads the headers of a trace, in this column and the next.
+  func jobTrace(_ row: Int, from column: Int) throws(PostgresError) -> JobTrace? {
+    guard let parent = try optionalText(row, column) else { return nil }
+    return JobTrace(parent: parent, state: try optionalText(row, column + 1))
+  }
+
   func number(_ row: Int, _ column: Int) throws(PostgresError) -> Int { Int(try int64(row, column)) }
 
   /// All rows, each read by `read`.

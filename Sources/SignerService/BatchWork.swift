@@ -16,6 +16,8 @@ final class BatchWork: Sendable {
   let form: SignatureForm
   /// How many records it has.
   let count: Int
+  /// The trace of its job, in the span of this attempt.
+  let trace: TraceContext?
   /// The records as they come, bounded by the credit given to the coordinator; ends when all have come.
   let chunks: AsyncStream<ChanceryV1.RecordChunk>
   private let chunkInput: AsyncStream<ChanceryV1.RecordChunk>.Continuation
@@ -32,11 +34,15 @@ final class BatchWork: Sendable {
   }
 
   /// A batch that has come; or, if `isResent`, one that was signed before, and has cost the coordinator no credit.
-  init(batch: BatchAttempt, algorithm: SignatureAlgorithm, form: SignatureForm, count: Int, isResent: Bool = false) {
+  init(
+    batch: BatchAttempt, algorithm: SignatureAlgorithm, form: SignatureForm, count: Int, trace: TraceContext?,
+    isResent: Bool = false
+  ) {
     self.batch = batch
     self.algorithm = algorithm
     self.form = form
     self.count = count
+    self.trace = trace
     credit = Mutex(isResent ? Credit(batches: 0) : Credit())
     (chunks, chunkInput) = AsyncStream.makeStream()
     (answers, answerInput) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(1))

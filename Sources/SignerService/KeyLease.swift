@@ -21,11 +21,14 @@ final class KeyLease: Sendable {
   }
 
   let name: LeaseIdentity
+  /// The trace of the batch that it was acquired for.
+  let trace: TraceContext?
   let signer: Mutex<BatchSigner>
   let validity: Mutex<Validity>
 
-  init(name: LeaseIdentity, signer: consuming sending BatchSigner, validity: Validity) {
+  init(name: LeaseIdentity, trace: TraceContext?, signer: consuming sending BatchSigner, validity: Validity) {
     self.name = name
+    self.trace = trace
     self.signer = Mutex(signer)
     self.validity = Mutex(validity)
   }
@@ -41,6 +44,17 @@ struct LeaseIdentity: Hashable {
   let keyID: KeyID
   let epoch: Epoch
   let leaseID: LeaseID
+
+  /// What events about the lease say of it.
+  var attributes: [String: String] {
+    ["key": keyID.description, "epoch": epoch.description, "lease": leaseID.description]
+  }
+}
+
+/// A lease to give back, in the trace of the work that it was for.
+private struct Release {
+  let lease: LeaseIdentity
+  let trace: TraceContext?
 }
 
 /// Leases keys from KeyKeeper, extends the leases while they are used, and gives them back.
@@ -53,8 +67,8 @@ final class KeyLeases: Sendable {
   private let observer: any Observer
   private let live = Mutex<[LeaseIdentity: KeyLease]>([:])
   /// Leases to give back; as many at most as batches are being signed.
-  private let releases: AsyncStream<LeaseIdentity>
-  private let released: AsyncStream<LeaseIdentity>.Continuation
+  private let releases: AsyncStream<Release>
+  private let released: AsyncStream<Release>.Continuation
 
   /// Throws `SigningError` when the system has no randomness to give.
   init(
@@ -91,7 +105,7 @@ final class KeyLeases: Sendable {
       let pkcs8 = try recipient.open(lease.sealedPrivateKey.span, for: .lease(name.keyID, name.epoch))
       let signer = try BatchSigner(PrivateKey(trustedPKCS8: pkcs8), prefix: form.prefix(algorithm, name.keyID))
       let validity = KeyLease.Validity(deadline: deadline, renewAt: clock.now.advanced(by: timing.renewInterval))
-      let held = KeyLease(name: name, signer: signer, validity: validity)
+      let held = KeyLease(name: name, trace: CallScope.current?.trace, signer: signer, validity: validity)
       change { $0[name] = held }
       return held
     } catch {
@@ -103,7 +117,7 @@ final class KeyLeases: Sendable {
   /// Gives a lease back, soon and whatever becomes of the calling task. One that cannot be given back expires.
   func release(_ name: LeaseIdentity) {
     change { $0[name] = nil }
-    released.yield(name)
+    released.yield(Release(lease: name, trace: CallScope.current?.trace))
   }
 
   /// Changes which leases are held, and tells how many there are before anyone changes that again.
@@ -119,7 +133,11 @@ final class KeyLeases: Sendable {
     await withTaskGroup(of: Void.self) { group in
       group.addTask { await self.keepAlive() }
       await withDiscardingTaskGroup { calls in
-        for await name in self.releases { calls.addTask { await self.giveBack(name) } }
+        for await release in self.releases {
+          calls.addTask {
+            await CallScope.$current.withValue(.tracing(release.trace)) { await self.giveBack(release.lease) }
+          }
+        }
       }
       group.cancelAll()
     }
@@ -134,7 +152,7 @@ final class KeyLeases: Sendable {
       _ = try await client.release(request, options: CallOptions(timeout: timing.leaseTTL, waitForReady: true))
     } catch {
       observer.event(
-        .warning, "lease.release_failed", "the lease will expire: \(error)", ["key": name.keyID.description])
+        .warning, "lease.release_failed", "the lease will expire: \(error)", name.attributes)
     }
   }
 
@@ -146,7 +164,9 @@ final class KeyLeases: Sendable {
       }
       tellTimeLeft()
       await withTaskGroup(of: Void.self) { group in
-        for lease in due.sorted(by: { $0.name.keyID < $1.name.keyID }) { group.addTask { await self.renew(lease) } }
+        for lease in due.sorted(by: { $0.name.keyID < $1.name.keyID }) {
+          group.addTask { await CallScope.$current.withValue(.tracing(lease.trace)) { await self.renew(lease) } }
+        }
       }
       // Ends early only when the task is cancelled.
       try? await clock.sleep(for: timing.renewInterval / 4)
@@ -177,7 +197,7 @@ final class KeyLeases: Sendable {
     } catch  where error.code == .notFound {
       lease.validity.withLock { $0.isLost = true }
       observer.count("chancery_leases_lost_total")
-      observer.event(.warning, "lease.lost", error.message, ["key": lease.name.keyID.description])
+      observer.event(.warning, "lease.lost", error.message, lease.name.attributes)
     } catch {
       // Tried again at the next look; the deadline stands until one succeeds.
     }

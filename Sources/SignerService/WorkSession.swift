@@ -51,7 +51,9 @@ final class WorkSession: Sendable {
         group.addTask { try await self.sendUnanswered(output) }
         while let response = try await responses.next() {
           if let work = try await handle(response, output) {
-            group.addTask { try await self.process(work, output) }
+            group.addTask {
+              try await CallScope.$current.withValue(.tracing(work.trace)) { try await self.process(work, output) }
+            }
           }
         }
         group.cancelAll()
@@ -67,7 +69,7 @@ final class WorkSession: Sendable {
     case .begin(let begin):
       let work = BatchWork(
         batch: try BatchAttempt(begin.batch), algorithm: try SignatureAlgorithm(begin.algorithm, default: nil),
-        form: try SignatureForm(begin.form), count: Int(begin.count))
+        form: try SignatureForm(begin.form), count: Int(begin.count), trace: TraceContext(begin.trace))
       state.withLock { $0.works[work.batch] = work }
       return work
     case .records(let chunk):
@@ -145,7 +147,7 @@ extension WorkSession {
 
     var result = ChanceryV1.BatchResult(
       batch: work.batch.message, keyID: lease.name.keyID.rawValue, keyEpoch: lease.name.epoch.rawValue,
-      leaseID: lease.name.leaseID.bytes, form: work.form.message)
+      leaseID: lease.name.leaseID.bytes, form: work.form.message, trace: work.trace?.message)
     var sent: [ChanceryV1.SignatureChunk] = []
     var signing = Duration.zero
     for await chunk in work.chunks {
@@ -203,24 +205,29 @@ extension WorkSession {
   /// Sends results again whose answer never came, be they of this stream's coordinator or of another.
   private func sendUnanswered(_ output: WorkOutput) async throws {
     while let unanswered = await signer.unanswered.next() {
-      let work = BatchWork(
-        batch: unanswered.batch, algorithm: unanswered.algorithm, form: unanswered.form,
-        count: Int(unanswered.result.signed), isResent: true)
-      state.withLock { $0.works[work.batch] = work }
-      do throws(RPCError) {
-        for chunk in unanswered.signatures { try await output.send(.signatures(chunk)) }
-        try await output.send(.result(unanswered.result))
-      } catch {
-        if !signer.unanswered.add(unanswered) { signer.leases.release(unanswered.lease) }
-        throw error
-      }
-      signer.observer.count("chancery_results_resent_total")
-      signer.observer.event(
-        .info, "result.resent", "sent again, for no answer came to it before", unanswered.attributes)
-      if await settle(work, unanswered) { signer.leases.release(unanswered.lease) }
-      state.withLock { $0.works[work.batch] = nil }
+      let scope = CallScope.tracing(TraceContext(unanswered.result.trace))
+      try await CallScope.$current.withValue(scope) { try await send(unanswered, output) }
       finishIfIdle(output)
     }
+  }
+
+  private func send(_ unanswered: UnansweredResult, _ output: WorkOutput) async throws(RPCError) {
+    let work = BatchWork(
+      batch: unanswered.batch, algorithm: unanswered.algorithm, form: unanswered.form,
+      count: Int(unanswered.result.signed), trace: TraceContext(unanswered.result.trace), isResent: true)
+    state.withLock { $0.works[work.batch] = work }
+    do throws(RPCError) {
+      for chunk in unanswered.signatures { try await output.send(.signatures(chunk)) }
+      try await output.send(.result(unanswered.result))
+    } catch {
+      if !signer.unanswered.add(unanswered) { signer.leases.release(unanswered.lease) }
+      throw error
+    }
+    signer.observer.count("chancery_results_resent_total")
+    signer.observer.event(
+      .info, "result.resent", "sent again, for no answer came to it before", unanswered.attributes)
+    if await settle(work, unanswered) { signer.leases.release(unanswered.lease) }
+    state.withLock { $0.works[work.batch] = nil }
   }
 
   private func sign(
@@ -240,20 +247,14 @@ extension WorkSession {
   private func giveBack(
     _ work: BatchWork, _ reason: ChanceryV1.ReturnReason, _ message: String, _ output: WorkOutput
   ) async throws(RPCError) {
-    signer.observer.event(
-      .warning, "batch.given_back", message, ["job": work.batch.jobID.description, "batch": String(work.batch.seq)])
+    signer.observer.event(.warning, "batch.given_back", message, work.batch.attributes)
     try await output.send(.returned(.init(batch: work.batch.message, reason: reason, message: message)))
   }
 }
 
 extension UnansweredResult {
-  /// For logs: which attempt at which batch, with which lease of which key.
-  fileprivate var attributes: [String: String] {
-    [
-      "job": batch.jobID.description, "batch": String(batch.seq), "attempt": String(batch.attempt),
-      "key": lease.keyID.description, "epoch": lease.epoch.description, "lease": lease.leaseID.description,
-    ]
-  }
+  /// What events about the result say of it: which attempt at which batch, with which lease of which key.
+  fileprivate var attributes: [String: String] { batch.attributes.merging(lease.attributes) { $1 } }
 }
 
 extension SignedChunk {

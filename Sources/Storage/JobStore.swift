@@ -49,8 +49,8 @@ public protocol JobStore: Sendable {
   /// Throws `outcomeUnknown` when some may have been stored: committing the same results again resolves it.
   func commit(_ results: [SignedBatch]) async throws(StorageError) -> [CommitOutcome]
 
-  /// Ends the jobs whose every batch has ended. Returns them.
-  func endFinishedJobs() async throws(StorageError) -> [JobID]
+  /// Ends the jobs whose every batch has ended. Returns them as they are then.
+  func endFinishedJobs() async throws(StorageError) -> [Job]
 
   /// How much there is to do, for people.
   func backlog() async throws(StorageError) -> Backlog
@@ -81,11 +81,13 @@ public struct JobSubmission: Sendable, Hashable {
   public var priority: JobPriority
   /// Nil: every submission creates a job.
   public var idempotencyKey: IdempotencyKey?
+  /// The trace that the job is to belong to; nil for none. No part of what a repeated submission is compared by.
+  public var trace: JobTrace?
 
   /// Makes a submission.
   public init(
     id: JobID, sourceName: String, algorithm: SignatureAlgorithm, form: SignatureForm = .default, batchSize: BatchSize,
-    priority: JobPriority, idempotencyKey: IdempotencyKey?
+    priority: JobPriority, idempotencyKey: IdempotencyKey?, trace: JobTrace? = nil
   ) {
     self.id = id
     self.sourceName = sourceName
@@ -94,6 +96,7 @@ public struct JobSubmission: Sendable, Hashable {
     self.batchSize = batchSize
     self.priority = priority
     self.idempotencyKey = idempotencyKey
+    self.trace = trace
   }
 }
 

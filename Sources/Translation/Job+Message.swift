@@ -1,4 +1,5 @@
 public import Domain
+import RPC
 public import Schema
 
 extension Job {
@@ -8,7 +9,8 @@ extension Job {
       jobID: id.description, source: sourceName, algorithm: algorithm.message, batchSize: UInt32(batchSize.rawValue),
       state: state.message, priority: Int32(priority.rawValue), idempotencyKey: idempotencyKey?.rawValue ?? "",
       recordIDBound: recordBound.rawValue, planned: isPlanned, counts: counts.message, createdAtUs: createdAt.rawValue,
-      endedAtUs: endedAt?.rawValue ?? 0, form: form.message)
+      endedAtUs: endedAt?.rawValue ?? 0, form: form.message,
+      traceID: TraceContext(of: id, submittedIn: trace)?.traceID ?? "")
   }
 }
 

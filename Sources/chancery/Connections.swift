@@ -156,7 +156,7 @@ enum Connection {
     let running = Task { await channel.run() }
     let result: Result<Value, any Error>
     do {
-      result = .success(try await body(channel))
+      result = .success(try await CallScope.$current.withValue(CommandTrace.scope) { try await body(channel) })
     } catch {
       result = .failure(error)
     }

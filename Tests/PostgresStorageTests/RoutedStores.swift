@@ -76,7 +76,7 @@ struct RoutedStores: AuditStore, EventStore, JobStore, KeyStore, RecordStore {
     try await coordinator.commit(results)
   }
 
-  func endFinishedJobs() async throws(StorageError) -> [JobID] { try await coordinator.endFinishedJobs() }
+  func endFinishedJobs() async throws(StorageError) -> [Job] { try await coordinator.endFinishedJobs() }
 
   func backlog() async throws(StorageError) -> Backlog { try await coordinator.backlog() }
 

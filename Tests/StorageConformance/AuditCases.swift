@@ -109,7 +109,7 @@ extension Scene {
       }
       ranks[key] = try await release(lease, isExpiry: turn == 3)
     }
-    #expect(try await store.endFinishedJobs() == [job.id])
+    #expect(try await store.endFinishedJobs().map(\.id) == [job.id])
     return try await self.job(job.id)
   }
 }

@@ -85,7 +85,7 @@ extension ConformanceCase {
       try await scene.harness.replaceRows(of: mapped, with: [])
       #expect(try await scene.store.plan(target: 10) == 0)
       #expect(try await scene.job(job.id).isPlanned)
-      #expect(try await scene.store.endFinishedJobs() == [job.id])
+      #expect(try await scene.store.endFinishedJobs().map(\.id) == [job.id])
     },
 
     ConformanceCase("concurrent planners plan every record once") { scene async throws in
@@ -244,7 +244,7 @@ extension ConformanceCase {
       try await give(.signerLost, 1)
       #expect(try await scene.job(job.id).counts.failed == 2)
       #expect(try await scene.claim() == [])
-      #expect(try await scene.store.endFinishedJobs() == [job.id])
+      #expect(try await scene.store.endFinishedJobs().map(\.id) == [job.id])
     },
 
     ConformanceCase("only the attempt that is leased can be given back") { scene async throws in

@@ -296,5 +296,8 @@ static inline const ProtobufCMessageDescriptor *chancery__v1__telemetry_summary_
 static inline const ProtobufCMessageDescriptor *chancery__v1__event__descriptor_address(void) {
   return &chancery__v1__event__descriptor;
 }
+static inline const ProtobufCMessageDescriptor *chancery__v1__trace_context__descriptor_address(void) {
+  return &chancery__v1__trace_context__descriptor;
+}
 
 #endif

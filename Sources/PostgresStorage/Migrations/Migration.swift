@@ -8,7 +8,9 @@ struct Migration: Sendable {
   let sql: String
 
   /// All of them, in order.
-  static let all = [InitialSchema.migration, SignatureForms.migration, PayloadTypes.migration, AuditLog.migration]
+  static let all = [
+    InitialSchema.migration, SignatureForms.migration, PayloadTypes.migration, AuditLog.migration, JobTraces.migration,
+  ]
 
   /// The version that this program needs.
   static var latest: Int32 { all.last?.version ?? 0 }

@@ -352,6 +352,8 @@ extension ChanceryV1 {
     public var failures: [ChanceryV1.FailedRecord] = []
     /// What was signed of each record; unspecified is RAW.
     public var form: ChanceryV1.SignatureForm = .unspecified
+    /// As BatchBegin had it: whoever stores the result goes on with it.
+    public var trace: ChanceryV1.TraceContext? = nil
 
     /// The full name of the message type.
     public static let protobufName = "chancery.v1.BatchResult"
@@ -362,7 +364,8 @@ extension ChanceryV1 {
     /// A message with the given fields; the others have their default.
     public init(
       batch: ChanceryV1.BatchRef? = nil, keyID: Int64 = 0, keyEpoch: Int64 = 0, leaseID: [UInt8] = [],
-      signed: UInt32 = 0, failures: [ChanceryV1.FailedRecord] = [], form: ChanceryV1.SignatureForm = .unspecified
+      signed: UInt32 = 0, failures: [ChanceryV1.FailedRecord] = [], form: ChanceryV1.SignatureForm = .unspecified,
+      trace: ChanceryV1.TraceContext? = nil
     ) {
       self.batch = batch
       self.keyID = keyID
@@ -371,6 +374,7 @@ extension ChanceryV1 {
       self.signed = signed
       self.failures = failures
       self.form = form
+      self.trace = trace
     }
 
     /// Decodes a message from its wire format.
@@ -504,6 +508,8 @@ extension ChanceryV1 {
     public var count: UInt32 = 0
     /// What to sign of each record; unspecified is RAW.
     public var form: ChanceryV1.SignatureForm = .unspecified
+    /// The trace of the job, with a span of its own for this attempt.
+    public var trace: ChanceryV1.TraceContext? = nil
 
     /// The full name of the message type.
     public static let protobufName = "chancery.v1.BatchBegin"
@@ -514,12 +520,13 @@ extension ChanceryV1 {
     /// A message with the given fields; the others have their default.
     public init(
       batch: ChanceryV1.BatchRef? = nil, algorithm: ChanceryV1.Algorithm = .unspecified, count: UInt32 = 0,
-      form: ChanceryV1.SignatureForm = .unspecified
+      form: ChanceryV1.SignatureForm = .unspecified, trace: ChanceryV1.TraceContext? = nil
     ) {
       self.batch = batch
       self.algorithm = algorithm
       self.count = count
       self.form = form
+      self.trace = trace
     }
 
     /// Decodes a message from its wire format.
@@ -1222,6 +1229,7 @@ extension ChanceryV1.BatchResult: CMessageConvertible {
     self.signed = message.pointee.signed_
     self.failures = MessageReader.messages(message.pointee.failures, count: message.pointee.n_failures)
     self.form = ChanceryV1.SignatureForm(rawValue: Int32(truncatingIfNeeded: message.pointee.form.rawValue))
+    self.trace = MessageReader.message(message.pointee.trace)
   }
 
   package func fill(_ pointer: UnsafeMutableRawPointer, _ writer: MessageWriter) throws(ProtobufError) {
@@ -1238,6 +1246,9 @@ extension ChanceryV1.BatchResult: CMessageConvertible {
       message.pointee.failures = try writer.messages(self.failures, as: Chancery__V1__FailedRecord.self, "failures")
     }
     message.pointee.form = Chancery__V1__SignatureForm(rawValue: .init(truncatingIfNeeded: self.form.rawValue))
+    if let value = self.trace {
+      message.pointee.trace = try writer.message(value, as: Chancery__V1__TraceContext.self, "trace")
+    }
   }
 }
 
@@ -1312,6 +1323,7 @@ extension ChanceryV1.BatchBegin: CMessageConvertible {
     self.algorithm = ChanceryV1.Algorithm(rawValue: Int32(truncatingIfNeeded: message.pointee.algorithm.rawValue))
     self.count = message.pointee.count
     self.form = ChanceryV1.SignatureForm(rawValue: Int32(truncatingIfNeeded: message.pointee.form.rawValue))
+    self.trace = MessageReader.message(message.pointee.trace)
   }
 
   package func fill(_ pointer: UnsafeMutableRawPointer, _ writer: MessageWriter) throws(ProtobufError) {
@@ -1322,6 +1334,9 @@ extension ChanceryV1.BatchBegin: CMessageConvertible {
     message.pointee.algorithm = Chancery__V1__Algorithm(rawValue: .init(truncatingIfNeeded: self.algorithm.rawValue))
     message.pointee.count = self.count
     message.pointee.form = Chancery__V1__SignatureForm(rawValue: .init(truncatingIfNeeded: self.form.rawValue))
+    if let value = self.trace {
+      message.pointee.trace = try writer.message(value, as: Chancery__V1__TraceContext.self, "trace")
+    }
   }
 }
 

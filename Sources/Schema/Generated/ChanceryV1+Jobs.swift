@@ -85,6 +85,8 @@ extension ChanceryV1 {
     public var endedAtUs: Int64 = 0
     /// What is signed of each record.
     public var form: ChanceryV1.SignatureForm = .unspecified
+    /// The trace that the job belongs to, which all work for it carries on: 32 hexadecimal digits.
+    public var traceID: String = ""
 
     /// The full name of the message type.
     public static let protobufName = "chancery.v1.Job"
@@ -97,7 +99,7 @@ extension ChanceryV1 {
       jobID: String = "", source: String = "", algorithm: ChanceryV1.Algorithm = .unspecified, batchSize: UInt32 = 0,
       state: ChanceryV1.JobState = .unspecified, priority: Int32 = 0, idempotencyKey: String = "",
       recordIDBound: Int64 = 0, planned: Bool = false, counts: ChanceryV1.JobCounts? = nil, createdAtUs: Int64 = 0,
-      endedAtUs: Int64 = 0, form: ChanceryV1.SignatureForm = .unspecified
+      endedAtUs: Int64 = 0, form: ChanceryV1.SignatureForm = .unspecified, traceID: String = ""
     ) {
       self.jobID = jobID
       self.source = source
@@ -112,6 +114,7 @@ extension ChanceryV1 {
       self.createdAtUs = createdAtUs
       self.endedAtUs = endedAtUs
       self.form = form
+      self.traceID = traceID
     }
 
     /// Decodes a message from its wire format.
@@ -900,6 +903,7 @@ extension ChanceryV1.Job: CMessageConvertible {
     self.createdAtUs = message.pointee.created_at_us
     self.endedAtUs = message.pointee.ended_at_us
     self.form = ChanceryV1.SignatureForm(rawValue: Int32(truncatingIfNeeded: message.pointee.form.rawValue))
+    self.traceID = MessageReader.string(message.pointee.trace_id)
   }
 
   package func fill(_ pointer: UnsafeMutableRawPointer, _ writer: MessageWriter) throws(ProtobufError) {
@@ -925,6 +929,9 @@ extension ChanceryV1.Job: CMessageConvertible {
     message.pointee.created_at_us = self.createdAtUs
     message.pointee.ended_at_us = self.endedAtUs
     message.pointee.form = Chancery__V1__SignatureForm(rawValue: .init(truncatingIfNeeded: self.form.rawValue))
+    if !self.traceID.isEmpty {
+      message.pointee.trace_id = try writer.string(self.traceID, "trace_id")
+    }
   }
 }
 

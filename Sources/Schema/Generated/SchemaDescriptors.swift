@@ -101,5 +101,6 @@ public enum SchemaDescriptors {
     ChanceryV1.TelemetryReport.self,
     ChanceryV1.TelemetrySummary.self,
     ChanceryV1.Event.self,
+    ChanceryV1.TraceContext.self,
   ]
 }

@@ -118,7 +118,7 @@ extension MemoryJob {
     let batch = batches[index]
     return ClaimedBatch(
       batch: BatchAttempt(jobID: id, seq: Int32(index), attempt: batch.attempt), source: source,
-      algorithm: algorithm, form: form, firstID: RecordID(rawValue: batch.ids.lowerBound),
+      algorithm: algorithm, form: form, trace: trace, firstID: RecordID(rawValue: batch.ids.lowerBound),
       lastID: RecordID(rawValue: batch.ids.upperBound), count: batch.count, replayPosition: nil)
   }
 }

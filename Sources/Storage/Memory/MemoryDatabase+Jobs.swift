@@ -74,7 +74,7 @@ extension MemoryDatabase {
   }
 
   /// See `JobStore`.
-  public func endFinishedJobs() async throws(StorageError) -> [JobID] {
+  public func endFinishedJobs() async throws(StorageError) -> [Job] {
     try await step { state, now throws(StorageError) in
       let finished = state.jobsByAge.filter { id in
         state.jobs[id].map { !$0.state.hasEnded && $0.isFinished } ?? false
@@ -83,7 +83,7 @@ extension MemoryDatabase {
         state.jobs[id]?.state = .done
         state.jobs[id]?.endedAt = now.time
       }
-      return finished
+      return finished.compactMap { state.jobs[$0]?.snapshot }
     }
   }
 

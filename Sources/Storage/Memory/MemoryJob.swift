@@ -12,6 +12,7 @@ package struct MemoryJob: Sendable {
   package var batchSize: BatchSize
   let priority: JobPriority
   let idempotencyKey: IdempotencyKey?
+  let trace: JobTrace?
   let recordBound: Int64
   let createdAt: Timestamp
   var state = JobState.running
@@ -33,6 +34,7 @@ package struct MemoryJob: Sendable {
     batchSize = submission.batchSize
     priority = submission.priority
     idempotencyKey = submission.idempotencyKey
+    trace = submission.trace
     recordBound = bound
     createdAt = time
   }
@@ -92,10 +94,10 @@ package struct MemoryJob: Sendable {
 
   var snapshot: Job {
     Job(
-      id: id, sourceID: sourceID, sourceName: sourceName, algorithm: algorithm, form: form,
-      batchSize: batchSize, priority: priority, state: state, idempotencyKey: idempotencyKey,
-      recordBound: RecordID(rawValue: recordBound),
-      isPlanned: isPlanned, counts: counts, createdAt: createdAt, endedAt: endedAt)
+      id: id, sourceID: sourceID, sourceName: sourceName, algorithm: algorithm, form: form, batchSize: batchSize,
+      priority: priority, state: state, idempotencyKey: idempotencyKey, trace: trace,
+      recordBound: RecordID(rawValue: recordBound), isPlanned: isPlanned, counts: counts, createdAt: createdAt,
+      endedAt: endedAt)
   }
 }
 

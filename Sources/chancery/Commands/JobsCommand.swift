@@ -292,6 +292,7 @@ struct JobRow: TableRow {
   var isPlanned: Bool
   var createdAt: String?
   var endedAt: String?
+  var traceID: String
 
   enum CodingKeys: String, CodingKey {
     case jobID = "job_id"
@@ -303,6 +304,7 @@ struct JobRow: TableRow {
     case isPlanned = "fully_planned"
     case createdAt = "created_at"
     case endedAt = "ended_at"
+    case traceID = "trace_id"
   }
 
   init(_ job: ChanceryV1.Job) {
@@ -322,6 +324,7 @@ struct JobRow: TableRow {
     isPlanned = job.planned
     createdAt = Date(microseconds: job.createdAtUs)?.text
     endedAt = Date(microseconds: job.endedAtUs)?.text
+    traceID = job.traceID
   }
 
   static let columns = [
@@ -330,6 +333,7 @@ struct JobRow: TableRow {
     TableColumn("ALREADY", isNumber: true), TableColumn("FAILED", isNumber: true),
     TableColumn("PENDING", isNumber: true, isWide: true), TableColumn("SOURCE", isWide: true),
     TableColumn("PRIORITY", isNumber: true, isWide: true), TableColumn("CREATED"), TableColumn("ENDED", isWide: true),
+    TableColumn("TRACE", isWide: true),
   ]
 
   var resourceName: String { "job/\(jobID)" }
@@ -337,7 +341,7 @@ struct JobRow: TableRow {
   var cells: [String] {
     [
       jobID, state, algorithm, String(batchSize), planned.grouped, signed.grouped, alreadySigned.grouped,
-      failed.grouped, pending.grouped, source, String(priority), createdAt ?? "", endedAt ?? "",
+      failed.grouped, pending.grouped, source, String(priority), createdAt ?? "", endedAt ?? "", traceID,
     ]
   }
 }

@@ -1394,7 +1394,7 @@ const ProtobufCMessageDescriptor chancery__v1__signature_chunk__descriptor =
   (ProtobufCMessageInit) chancery__v1__signature_chunk__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor chancery__v1__batch_result__field_descriptors[7] =
+static const ProtobufCFieldDescriptor chancery__v1__batch_result__field_descriptors[8] =
 {
   {
     "batch",
@@ -1480,6 +1480,18 @@ static const ProtobufCFieldDescriptor chancery__v1__batch_result__field_descript
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "trace",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Chancery__V1__BatchResult, trace),
+    &chancery__v1__trace_context__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned chancery__v1__batch_result__field_indices_by_name[] = {
   0,   /* field[0] = batch */
@@ -1489,11 +1501,12 @@ static const unsigned chancery__v1__batch_result__field_indices_by_name[] = {
   1,   /* field[1] = key_id */
   3,   /* field[3] = lease_id */
   4,   /* field[4] = signed */
+  7,   /* field[7] = trace */
 };
 static const ProtobufCIntRange chancery__v1__batch_result__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 7 }
+  { 0, 8 }
 };
 const ProtobufCMessageDescriptor chancery__v1__batch_result__descriptor =
 {
@@ -1503,7 +1516,7 @@ const ProtobufCMessageDescriptor chancery__v1__batch_result__descriptor =
   "Chancery__V1__BatchResult",
   "chancery.v1",
   sizeof(Chancery__V1__BatchResult),
-  7,
+  8,
   chancery__v1__batch_result__field_descriptors,
   chancery__v1__batch_result__field_indices_by_name,
   1,  chancery__v1__batch_result__number_ranges,
@@ -1656,7 +1669,7 @@ const ProtobufCMessageDescriptor chancery__v1__signer_drain__descriptor =
   (ProtobufCMessageInit) chancery__v1__signer_drain__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor chancery__v1__batch_begin__field_descriptors[4] =
+static const ProtobufCFieldDescriptor chancery__v1__batch_begin__field_descriptors[5] =
 {
   {
     "batch",
@@ -1706,17 +1719,30 @@ static const ProtobufCFieldDescriptor chancery__v1__batch_begin__field_descripto
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "trace",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Chancery__V1__BatchBegin, trace),
+    &chancery__v1__trace_context__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned chancery__v1__batch_begin__field_indices_by_name[] = {
   1,   /* field[1] = algorithm */
   0,   /* field[0] = batch */
   2,   /* field[2] = count */
   3,   /* field[3] = form */
+  4,   /* field[4] = trace */
 };
 static const ProtobufCIntRange chancery__v1__batch_begin__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 4 }
+  { 0, 5 }
 };
 const ProtobufCMessageDescriptor chancery__v1__batch_begin__descriptor =
 {
@@ -1726,7 +1752,7 @@ const ProtobufCMessageDescriptor chancery__v1__batch_begin__descriptor =
   "Chancery__V1__BatchBegin",
   "chancery.v1",
   sizeof(Chancery__V1__BatchBegin),
-  4,
+  5,
   chancery__v1__batch_begin__field_descriptors,
   chancery__v1__batch_begin__field_indices_by_name,
   1,  chancery__v1__batch_begin__number_ranges,

@@ -740,7 +740,7 @@ const ProtobufCMessageDescriptor chancery__v1__submit_job_request__descriptor =
   (ProtobufCMessageInit) chancery__v1__submit_job_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor chancery__v1__job__field_descriptors[13] =
+static const ProtobufCFieldDescriptor chancery__v1__job__field_descriptors[14] =
 {
   {
     "job_id",
@@ -898,6 +898,18 @@ static const ProtobufCFieldDescriptor chancery__v1__job__field_descriptors[13] =
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "trace_id",
+    14,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Chancery__V1__Job, trace_id),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned chancery__v1__job__field_indices_by_name[] = {
   2,   /* field[2] = algorithm */
@@ -913,11 +925,12 @@ static const unsigned chancery__v1__job__field_indices_by_name[] = {
   7,   /* field[7] = record_id_bound */
   1,   /* field[1] = source */
   4,   /* field[4] = state */
+  13,   /* field[13] = trace_id */
 };
 static const ProtobufCIntRange chancery__v1__job__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 13 }
+  { 0, 14 }
 };
 const ProtobufCMessageDescriptor chancery__v1__job__descriptor =
 {
@@ -927,7 +940,7 @@ const ProtobufCMessageDescriptor chancery__v1__job__descriptor =
   "Chancery__V1__Job",
   "chancery.v1",
   sizeof(Chancery__V1__Job),
-  13,
+  14,
   chancery__v1__job__field_descriptors,
   chancery__v1__job__field_indices_by_name,
   1,  chancery__v1__job__number_ranges,

@@ -7,6 +7,102 @@
 #endif
 
 #include "chancery/v1/types.pb-c.h"
+void   chancery__v1__trace_context__init
+                     (Chancery__V1__TraceContext         *message)
+{
+  static const Chancery__V1__TraceContext init_value = CHANCERY__V1__TRACE_CONTEXT__INIT;
+  *message = init_value;
+}
+size_t chancery__v1__trace_context__get_packed_size
+                     (const Chancery__V1__TraceContext *message)
+{
+  assert(message->base.descriptor == &chancery__v1__trace_context__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t chancery__v1__trace_context__pack
+                     (const Chancery__V1__TraceContext *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &chancery__v1__trace_context__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t chancery__v1__trace_context__pack_to_buffer
+                     (const Chancery__V1__TraceContext *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &chancery__v1__trace_context__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Chancery__V1__TraceContext *
+       chancery__v1__trace_context__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Chancery__V1__TraceContext *)
+     protobuf_c_message_unpack (&chancery__v1__trace_context__descriptor,
+                                allocator, len, data);
+}
+void   chancery__v1__trace_context__free_unpacked
+                     (Chancery__V1__TraceContext *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &chancery__v1__trace_context__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+static const ProtobufCFieldDescriptor chancery__v1__trace_context__field_descriptors[2] =
+{
+  {
+    "traceparent",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Chancery__V1__TraceContext, traceparent),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "tracestate",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Chancery__V1__TraceContext, tracestate),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned chancery__v1__trace_context__field_indices_by_name[] = {
+  0,   /* field[0] = traceparent */
+  1,   /* field[1] = tracestate */
+};
+static const ProtobufCIntRange chancery__v1__trace_context__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor chancery__v1__trace_context__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "chancery.v1.TraceContext",
+  "TraceContext",
+  "Chancery__V1__TraceContext",
+  "chancery.v1",
+  sizeof(Chancery__V1__TraceContext),
+  2,
+  chancery__v1__trace_context__field_descriptors,
+  chancery__v1__trace_context__field_indices_by_name,
+  1,  chancery__v1__trace_context__number_ranges,
+  (ProtobufCMessageInit) chancery__v1__trace_context__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
 static const ProtobufCEnumValue chancery__v1__algorithm__enum_values_by_number[6] =
 {
   { "ALGORITHM_UNSPECIFIED", "CHANCERY__V1__ALGORITHM__ALGORITHM_UNSPECIFIED", 0 },

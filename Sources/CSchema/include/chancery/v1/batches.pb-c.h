@@ -382,10 +382,14 @@ struct  Chancery__V1__BatchResult
    * What was signed of each record; unspecified is RAW.
    */
   Chancery__V1__SignatureForm form;
+  /*
+   * As BatchBegin had it: whoever stores the result goes on with it.
+   */
+  Chancery__V1__TraceContext *trace;
 };
 #define CHANCERY__V1__BATCH_RESULT__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&chancery__v1__batch_result__descriptor) \
-    , NULL, 0, 0, {0,NULL}, 0, 0,NULL, CHANCERY__V1__SIGNATURE_FORM__SIGNATURE_FORM_UNSPECIFIED }
+    , NULL, 0, 0, {0,NULL}, 0, 0,NULL, CHANCERY__V1__SIGNATURE_FORM__SIGNATURE_FORM_UNSPECIFIED, NULL }
 
 
 /*
@@ -470,10 +474,14 @@ struct  Chancery__V1__BatchBegin
    * What to sign of each record; unspecified is RAW.
    */
   Chancery__V1__SignatureForm form;
+  /*
+   * The trace of the job, with a span of its own for this attempt.
+   */
+  Chancery__V1__TraceContext *trace;
 };
 #define CHANCERY__V1__BATCH_BEGIN__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&chancery__v1__batch_begin__descriptor) \
-    , NULL, CHANCERY__V1__ALGORITHM__ALGORITHM_UNSPECIFIED, 0, CHANCERY__V1__SIGNATURE_FORM__SIGNATURE_FORM_UNSPECIFIED }
+    , NULL, CHANCERY__V1__ALGORITHM__ALGORITHM_UNSPECIFIED, 0, CHANCERY__V1__SIGNATURE_FORM__SIGNATURE_FORM_UNSPECIFIED, NULL }
 
 
 /*

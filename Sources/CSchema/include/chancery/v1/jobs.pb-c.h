@@ -158,10 +158,14 @@ struct  Chancery__V1__Job
    * What is signed of each record.
    */
   Chancery__V1__SignatureForm form;
+  /*
+   * The trace that the job belongs to, which all work for it carries on: 32 hexadecimal digits.
+   */
+  char *trace_id;
 };
 #define CHANCERY__V1__JOB__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&chancery__v1__job__descriptor) \
-    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, CHANCERY__V1__ALGORITHM__ALGORITHM_UNSPECIFIED, 0, CHANCERY__V1__JOB_STATE__JOB_STATE_UNSPECIFIED, 0, (char *)protobuf_c_empty_string, 0, 0, NULL, 0, 0, CHANCERY__V1__SIGNATURE_FORM__SIGNATURE_FORM_UNSPECIFIED }
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, CHANCERY__V1__ALGORITHM__ALGORITHM_UNSPECIFIED, 0, CHANCERY__V1__JOB_STATE__JOB_STATE_UNSPECIFIED, 0, (char *)protobuf_c_empty_string, 0, 0, NULL, 0, 0, CHANCERY__V1__SIGNATURE_FORM__SIGNATURE_FORM_UNSPECIFIED, (char *)protobuf_c_empty_string }
 
 
 /*

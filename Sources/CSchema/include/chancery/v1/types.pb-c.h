@@ -15,6 +15,7 @@ PROTOBUF_C__BEGIN_DECLS
 #endif
 
 
+typedef struct Chancery__V1__TraceContext Chancery__V1__TraceContext;
 
 
 /* --- enums --- */
@@ -71,8 +72,50 @@ typedef enum _Chancery__V1__SignatureForm {
 
 /* --- messages --- */
 
+/*
+ * The trace that a piece of work belongs to, as W3C Trace Context writes it. One that is malformed counts as none.
+ */
+struct  Chancery__V1__TraceContext
+{
+  ProtobufCMessage base;
+  /*
+   * Version, trace, span and flags: 55 characters.
+   */
+  char *traceparent;
+  /*
+   * What tracing systems add, passed on as it is: at most 512 bytes; may be empty.
+   */
+  char *tracestate;
+};
+#define CHANCERY__V1__TRACE_CONTEXT__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&chancery__v1__trace_context__descriptor) \
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string }
+
+
+/* Chancery__V1__TraceContext methods */
+void   chancery__v1__trace_context__init
+                     (Chancery__V1__TraceContext         *message);
+size_t chancery__v1__trace_context__get_packed_size
+                     (const Chancery__V1__TraceContext   *message);
+size_t chancery__v1__trace_context__pack
+                     (const Chancery__V1__TraceContext   *message,
+                      uint8_t             *out);
+size_t chancery__v1__trace_context__pack_to_buffer
+                     (const Chancery__V1__TraceContext   *message,
+                      ProtobufCBuffer     *buffer);
+Chancery__V1__TraceContext *
+       chancery__v1__trace_context__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   chancery__v1__trace_context__free_unpacked
+                     (Chancery__V1__TraceContext *message,
+                      ProtobufCAllocator *allocator);
 /* --- per-message closures --- */
 
+typedef void (*Chancery__V1__TraceContext_Closure)
+                 (const Chancery__V1__TraceContext *message,
+                  void *closure_data);
 
 /* --- services --- */
 
@@ -81,6 +124,7 @@ typedef enum _Chancery__V1__SignatureForm {
 
 extern const ProtobufCEnumDescriptor    chancery__v1__algorithm__descriptor;
 extern const ProtobufCEnumDescriptor    chancery__v1__signature_form__descriptor;
+extern const ProtobufCMessageDescriptor chancery__v1__trace_context__descriptor;
 
 PROTOBUF_C__END_DECLS
 
