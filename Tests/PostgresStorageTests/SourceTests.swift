@@ -171,7 +171,7 @@ extension PostgresHarness {
   fileprivate func payloads(of source: Source, _ ids: ClosedRange<Int64>) async throws -> PayloadPage {
     let job = try #require(JobID("0190a3c2-5c6e-7d3a-9f10-0c2b7f1f8a11"))
     let batch = ClaimedBatch(
-      batch: BatchAttempt(jobID: job, seq: 0, attempt: 1), source: source, algorithm: .ed25519, form: .raw,
+      batch: BatchAttempt(jobID: job, seq: 0, attempt: 1), source: source, algorithm: .ed25519, form: .raw, trace: nil,
       firstID: RecordID(rawValue: ids.lowerBound), lastID: RecordID(rawValue: ids.upperBound), count: ids.count,
       replayPosition: nil)
     return try await store.payloads(of: batch, after: nil, maximumBytes: .max)

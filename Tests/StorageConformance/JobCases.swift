@@ -157,7 +157,7 @@ extension ConformanceCase {
       _ = try await scene.store.setState(other.id, to: .cancelled)
       #expect(try await scene.store.backlog() == Backlog(jobs: 1, batchesPending: 4))
       for _ in 0..<4 { try await scene.signNext(lease) }
-      #expect(try await scene.store.endFinishedJobs() == [job.id])
+      #expect(try await scene.store.endFinishedJobs().map(\.id) == [job.id])
       #expect(try await scene.store.backlog() == Backlog())
     },
 
