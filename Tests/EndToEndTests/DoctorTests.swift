@@ -219,7 +219,8 @@ struct DoctorTests {
         let update = "UPDATE chancery.schema_migrations SET \(change) WHERE version = 1"
         _ = try await Program.run("psql", [url, "-XAtqc", update])
         try await diagnose(url).expect("database-schema", "failed", seen, "program")
-        _ = try await Program.run("psql", [url, "-XAtqc", "UPDATE chancery.schema_migrations SET version = 1 WHERE version = 99"])
+        let mend = "UPDATE chancery.schema_migrations SET version = 1 WHERE version = 99"
+        _ = try await Program.run("psql", [url, "-XAtqc", mend])
       }
       var options = PrivatePostgres.Options()
       options.primary = url
