@@ -10,7 +10,8 @@ struct StoppedSignerTests {
     try await DevCluster.with(
       ["--signers", "1"], environment: ["CHANCERY_FAILPOINTS": "signer.signed=stop@5"]
     ) { cluster in
-      _ = try await cluster.json("keys", "generate", "--count", "10", "--algorithm", "ed25519")
+      // More than a signer holds at a time: those of one that is stopped come free only when their leases end.
+      _ = try await cluster.json("keys", "generate", "--count", "40", "--algorithm", "ed25519")
       _ = try await cluster.json("records", "generate", "--count", "5000", "--size", "64")
       let submitted = try await cluster.json("jobs", "submit", "--batch-size", "100", "--algorithm", "ed25519")
       let job = try #require(submitted["job_id"].text)
