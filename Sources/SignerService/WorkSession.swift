@@ -158,7 +158,7 @@ extension WorkSession {
         return try await giveBack(work, .leaseLost, "the lease of key \(lease.name.keyID) ended while signing", output)
       }
       result.signed += UInt32(signed.recordIDs.count)
-      signing += signed.durations.reduce(.zero, +)
+      signing += signed.took
       result.failures += signed.failures
       for part in signed.messages(of: work) {
         try await output.send(.signatures(part))
