@@ -1,5 +1,6 @@
 public import ArgumentParser
 import Domain
+import Manifest
 import PostgresStorage
 public import Storage
 
@@ -55,16 +56,9 @@ extension AuditLogHead: ExpressibleByArgument {
   /// Reads `SEQ:HASH`, with the hash in hexadecimal.
   public init?(argument: String) {
     let parts = argument.split(separator: ":", maxSplits: 1)
-    guard parts.count == 2, let seq = Int64(parts[0]), seq >= 0, parts[1].utf8.count == 2 * SHA256Digest.byteCount
+    guard parts.count == 2, let seq = Int64(parts[0]), seq >= 0,
+      let hash = SHA256Digest(hexText: parts[1].lowercased())
     else { return nil }
-    var bytes: [UInt8] = []
-    var rest = parts[1][...]
-    while !rest.isEmpty {
-      guard let byte = UInt8(rest.prefix(2), radix: 16) else { return nil }
-      bytes.append(byte)
-      rest = rest.dropFirst(2)
-    }
-    guard let hash = SHA256Digest(bytes) else { return nil }
     self.init(seq: seq, hash: hash)
   }
 }
