@@ -14,31 +14,21 @@ struct AuditSealer: Sendable {
   func run() async {
     var told: AuditLogHead?
     var nextTold = clock.now
-    var attempt = 0
-    while !Task.isCancelled {
-      var pause = options.auditInterval
-      do throws(StorageError) {
-        let sealed = try await log.sealAuditLog(maximum: options.auditGroup)
-        attempt = 0
-        observer.count("chancery_audit_entries_sealed_total", by: Double(sealed.count))
-        // What stands in other places than the database proves later that the log is what it was.
-        if sealed.head != told, clock.now >= nextTold {
-          observer.event(
-            .info, "audit.sealed", "the audit log is sealed up to here",
-            ["seq": "\(sealed.head.seq)", "hash": "\(sealed.head.hash)"])
-          told = sealed.head
-          nextTold = clock.now.advanced(by: options.auditHeadInterval)
-        }
-        if sealed.count == options.auditGroup { pause = .zero }
-      } catch {
-        if Task.isCancelled { return }
-        if attempt == 0 { observer.event(.warning, "audit.seal_failed", "trying again: \(error)", [:]) }
-        observer.count("chancery_audit_seal_failures_total")
-        pause = options.storeBackoff.delay(attempt: attempt, random: random)
-        attempt += 1
+    let chore = StoreChore(
+      clock: clock, random: random, observer: observer, backoff: options.storeBackoff, failure: "audit.seal_failed",
+      failures: "chancery_audit_seal_failures_total")
+    await chore.run { () async throws(StorageError) in
+      let sealed = try await log.sealAuditLog(maximum: options.auditGroup)
+      observer.count("chancery_audit_entries_sealed_total", by: Double(sealed.count))
+      // What stands in other places than the database proves later that the log is what it was.
+      if sealed.head != told, clock.now >= nextTold {
+        observer.event(
+          .info, "audit.sealed", "the audit log is sealed up to here",
+          ["seq": "\(sealed.head.seq)", "hash": "\(sealed.head.hash)"])
+        told = sealed.head
+        nextTold = clock.now.advanced(by: options.auditHeadInterval)
       }
-      // Ends early only when the task is cancelled.
-      try? await clock.sleep(for: pause)
+      return sealed.count == options.auditGroup ? .zero : options.auditInterval
     }
   }
 }

@@ -12,25 +12,17 @@ struct EventRetention: Sendable {
 
   /// Runs until the task is cancelled.
   func run() async {
-    var attempt = 0
-    while !Task.isCancelled {
-      var pause = options.retentionInterval
-      do throws(StorageError) {
-        let dropped = try await store.retainEvents(days: options.retentionDays)
-        attempt = 0
-        if dropped > 0 {
-          observer.count("chancery_logger_event_partitions_dropped_total", by: Double(dropped))
-          observer.event(
-            .info, "events.expired", "dropped the events of \(dropped) days: \(options.retentionDays) are kept", [:])
-        }
-      } catch {
-        if Task.isCancelled { return }
-        if attempt == 0 { observer.event(.warning, "logger.retention_failed", "trying again: \(error)", [:]) }
-        pause = options.storeBackoff.delay(attempt: attempt, random: random)
-        attempt += 1
+    let chore = StoreChore(
+      clock: clock, random: random, observer: observer, backoff: options.storeBackoff,
+      failure: "logger.retention_failed")
+    await chore.run { () async throws(StorageError) in
+      let dropped = try await store.retainEvents(days: options.retentionDays)
+      if dropped > 0 {
+        observer.count("chancery_logger_event_partitions_dropped_total", by: Double(dropped))
+        observer.event(
+          .info, "events.expired", "dropped the events of \(dropped) days: \(options.retentionDays) are kept", [:])
       }
-      // Ends early only when the task is cancelled.
-      try? await clock.sleep(for: pause)
+      return options.retentionInterval
     }
   }
 }
