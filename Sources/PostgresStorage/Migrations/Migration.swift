@@ -10,6 +10,7 @@ struct Migration: Sendable {
   /// All of them, in order.
   static let all = [
     InitialSchema.migration, SignatureForms.migration, PayloadTypes.migration, AuditLog.migration, JobTraces.migration,
+    AuditPlans.migration,
   ]
 
   /// The version that this program needs.
