@@ -58,6 +58,8 @@ enum LeaseStatements {
     WHERE id = $1::bigint AND lease_id = $2::uuid AND lease_until >= clock_timestamp()
     """
 
+  /// Nobody waits for it to be on disk. A crash of the server may undo it, and then with all that came after it: the key
+  /// counts as leased until the lease expires.
   static let end: PostgresStatement = """
     WITH l AS MATERIALIZED (
       SELECT k.id, k.epoch, k.lease_id FROM chancery.keys k
@@ -70,7 +72,7 @@ enum LeaseStatements {
     x AS (
       UPDATE chancery.key_leases x SET outcome = 'released', ended_at = clock_timestamp() FROM k
       WHERE x.key_id = k.id AND x.epoch = k.epoch AND x.outcome IS NULL)
-    SELECT lease_id FROM k
+    SELECT lease_id, set_config('synchronous_commit', 'off', true) FROM k
     """
 
   /// Of a lease that was never granted, the cache has freed the key all the same.
