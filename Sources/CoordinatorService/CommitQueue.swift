@@ -20,8 +20,17 @@ final class CommitQueue: Sendable {
   private struct State {
     var entries: Deque<Entry> = []
     var idle: [CheckedContinuation<Void, Never>] = []
+    /// How many calls of the store are under way.
+    var calls = 0
     var isClosed = false
+
+    /// Whether what waits is worth another call. One call at a time inserts in the order of ids, which the index likes best;
+    /// more are for stores that are slow to answer.
+    var isWorthACall: Bool { calls == 0 ? !entries.isEmpty : entries.count >= CommitQueue.crowd }
   }
+
+  /// How many results that wait are worth a call beside the one under way.
+  private static let crowd = 4
 
   private let store: any JobStore
   private let clock: any ServiceClock
@@ -47,7 +56,7 @@ final class CommitQueue: Sendable {
       let (isClosed, waiting) = state.withLock { state -> (Bool, CheckedContinuation<Void, Never>?) in
         if state.isClosed { return (true, nil) }
         state.entries.append(Entry(batch: batch, continuation: continuation))
-        return (false, state.idle.popLast())
+        return (false, state.isWorthACall ? state.idle.popLast() : nil)
       }
       if isClosed { continuation.resume(returning: nil) }
       waiting?.resume()
@@ -74,6 +83,7 @@ final class CommitQueue: Sendable {
         await waitForEntries()
       } else {
         await store(group)
+        state.withLock { $0.calls -= 1 }
       }
     }
   }
@@ -101,8 +111,10 @@ final class CommitQueue: Sendable {
 
   private func takeGroup() -> [Entry] {
     state.withLock { state in
+      guard state.isWorthACall else { return [] }
       let group = Array(state.entries.prefix(options.commitGroup))
       state.entries.removeFirst(group.count)
+      state.calls += 1
       return group
     }
   }
@@ -111,7 +123,7 @@ final class CommitQueue: Sendable {
     await withTaskCancellationHandler {
       await withCheckedContinuation { continuation in
         let mayGo = state.withLock { state in
-          if Task.isCancelled || !state.entries.isEmpty { return true }
+          if Task.isCancelled || state.isWorthACall { return true }
           state.idle.append(continuation)
           return false
         }
