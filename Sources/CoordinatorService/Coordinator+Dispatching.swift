@@ -17,7 +17,10 @@ extension Coordinator {
           try await reconcile()
           lastReconciliation = clock.now
         }
-        let (credit, algorithms) = state.withLock { ($0.isDraining ? 0 : $0.ledger.batchCredit, $0.ledger.algorithms) }
+        let (credit, algorithms) = state.withLock { state in
+          let mayClaim = !state.isDraining && state.ledger.isWorthAClaim
+          return (mayClaim ? state.ledger.batchCredit : 0, state.ledger.algorithms)
+        }
         let claimed = credit == 0 ? [] : try await claim(algorithms, limit: min(credit, options.claimLimit))
         attempt = 0
         if claimed.isEmpty {
@@ -26,6 +29,11 @@ extension Coordinator {
         } else {
           Failpoint.coordinatorClaimed.pass()
           handOut(claimed)
+          let isPlanLow = state.withLock { state in
+            state.claimedSincePlanned += claimed.count
+            return state.claimedSincePlanned >= state.plannedAhead / 2
+          }
+          if isPlanLow { planBell.ring() }
         }
       } catch {
         observer.event(.warning, "coordinator.claim_failed", "\(error)", [:])

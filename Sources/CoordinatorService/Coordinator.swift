@@ -17,6 +17,11 @@ public final class Coordinator: Sendable {
     var sessions: [WorkLedger.SessionID: SignerSession] = [:]
     /// Set when the coordinator is stopping: no batches are claimed.
     var isDraining = false
+    /// How many batches were claimed since some were last planned.
+    var claimedSincePlanned = 0
+
+    /// How many batches of a job are to wait: enough that signers never do, and few to be planned in one go.
+    var plannedAhead: Int { max(32, 4 * (ledger.batchCredit + ledger.batchCount)) }
   }
 
   /// Where it keeps everything.
@@ -123,16 +128,17 @@ public final class Coordinator: Sendable {
     }
   }
 
-  /// Plans batches of running jobs ahead of the signers, a few windows at a time.
+  /// Plans batches of running jobs ahead of the signers, many at a time.
   private func plan() async {
     while !Task.isCancelled {
-      let (credit, isDraining) = state.withLock { ($0.ledger.batchCredit, $0.isDraining) }
+      let target = state.withLock { state in
+        state.claimedSincePlanned = 0
+        return state.isDraining ? 0 : state.plannedAhead
+      }
       do throws(StorageError) {
-        let planned = isDraining ? 0 : try await store.plan(target: max(4, 2 * credit))
-        if planned > 0 {
+        if target > 0, try await store.plan(target: target) > 0 {
           Failpoint.coordinatorPlanned.pass()
           workBell.ring()
-          continue
         }
       } catch {
         observer.event(.warning, "coordinator.plan_failed", "\(error)", [:])

@@ -37,6 +37,8 @@ struct WorkLedger {
 
     /// Whether it takes new batches.
     var mayTake: Bool { !isDraining && batchCredit > 0 }
+    /// Whether a quarter of what it can have is free: so that several batches are claimed at a time.
+    var isWorthAClaim: Bool { mayTake && 3 * batchCredit >= batches.values.count { $0.phase != .committing } }
   }
 
   private var sessions: [SessionID: Session] = [:]
@@ -44,6 +46,8 @@ struct WorkLedger {
 
   /// How many batches may be given out, over all signers.
   var batchCredit: Int { sessions.values.reduce(0) { $0 + ($1.isDraining ? 0 : $1.batchCredit) } }
+  /// Whether some signer has so much credit that batches should be claimed.
+  var isWorthAClaim: Bool { sessions.values.contains { $0.isWorthAClaim } }
   /// What the signers that may be given batches can sign with.
   var algorithms: Set<SignatureAlgorithm> {
     sessions.values.reduce(into: []) { if $1.mayTake { $0.formUnion($1.algorithms) } }

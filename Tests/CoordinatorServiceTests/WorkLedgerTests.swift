@@ -31,6 +31,26 @@ import Testing
     #expect(ledger.batchCredit == 0 && ledger.batchCount == 3)
   }
 
+  @Test func batchesAreClaimedOnceASignerHasAQuarterFree() {
+    var ledger = WorkLedger()
+    #expect(!ledger.isWorthAClaim)
+    let (busy, draining) = (ledger.open([.ecdsaP256]), ledger.open([.ecdsaP256]))
+    ledger.addCredit(8, to: busy)
+    for seq in 0..<7 { _ = ledger.assign(batch(Int32(seq)), .ecdsaP256, now: now) }
+    #expect(!ledger.isWorthAClaim)
+    // What is being stored is no longer with the signer, whose credit comes back by itself.
+    for seq in 0..<4 { _ = ledger.beginCommit(batch(Int32(seq)), of: busy) }
+    #expect(ledger.isWorthAClaim)
+    ledger.addCredit(1, to: busy)
+    ledger.drain(busy)
+    ledger.addCredit(9, to: draining)
+    ledger.drain(draining)
+    #expect(!ledger.isWorthAClaim)
+    // Of several signers one is enough: another may have few free.
+    ledger.addCredit(1, to: ledger.open([.ecdsaP256]))
+    #expect(ledger.isWorthAClaim)
+  }
+
   @Test func aSignerGetsOnlyWhatItCanSign() {
     var ledger = WorkLedger()
     let (curves, rsa) = (ledger.open([.ecdsaP256, .ed25519]), ledger.open([.rsaPSS2048]))
