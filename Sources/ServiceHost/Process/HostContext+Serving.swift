@@ -36,7 +36,10 @@ extension HostContext {
         guard let reporter else { return await stop.wait() }
         await reporter.run(until: stop)
       },
-      stage("service") { stop in try await service.run(until: stop) },
+      stage("service") { stop in
+        // Where its calls come in and go out: what it does between them then needs no other thread.
+        try await withTaskExecutorPreference(self.loops.executor) { try await service.run(until: stop) }
+      },
       stage("server") { stop in await server.run(until: stop) },
     ]
     let group = ServiceGroup(configuration: ServiceGroupConfiguration(services: stages, logger: logger))
