@@ -10,7 +10,8 @@ public struct HostedService: Sendable {
   public var needs: [ReadinessCheck]
   /// What its metrics mean.
   public var metrics: [MetricDescription]
-  /// Its work in the background, until the task is cancelled. If it ends or throws before, the process stops and fails.
+  /// Its work in the background, until the task is cancelled. If it ends or throws before, the process stops and fails. It runs on
+  /// an event loop of the process and must not block.
   public var run: (@Sendable () async throws -> Void)?
   /// Brings what is under way to an end while calls are still served and `run` runs. Long streams are to end here: what
   /// is left of them when the call timeout has passed is cut.
