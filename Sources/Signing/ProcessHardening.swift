@@ -4,6 +4,14 @@ internal import Glibc
 
 /// What a process that holds keys does at its start.
 public enum ProcessHardening {
+  /// Keeps OpenSSL from freeing all it has when the process exits, for then threads may still use it: one that was ending frees
+  /// its own part at that very time, and the process died of it after its work was done. Must be called before anything else
+  /// uses OpenSSL, libpq included.
+  public static func keepOpenSSLToTheEnd() {
+    precondition(
+      OPENSSL_init_crypto(UInt64(OPENSSL_INIT_NO_ATEXIT), nil) == 1, "OpenSSL cannot even be initialized")
+  }
+
   /// Forbids core dumps of this process, and that other processes of the same user trace it or read its memory.
   /// `RLIMIT_CORE` goes to 0, and `PR_SET_DUMPABLE` too, since the kernel ignores that limit where core dumps are piped
   /// into a program. Both last until another program is executed; the limit is inherited by children.

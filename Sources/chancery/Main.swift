@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Signing
 
 /// The one executable: every service, the command line, and private clusters to try things in.
 @main
@@ -41,6 +42,7 @@ struct Chancery: AsyncParsableCommand {
     ])
 
   static func main() async {
+    ProcessHardening.keepOpenSSLToTheEnd()
     do {
       var command = try parseAsRoot()
       if var command = command as? any AsyncParsableCommand {
