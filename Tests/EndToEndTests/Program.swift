@@ -21,6 +21,26 @@ enum Program {
     }
   }
 
+  /// The end of a program, which comes once.
+  private final class End: Sendable {
+    private let continuation: Mutex<CheckedContinuation<Int32, any Error>?>
+
+    init(_ continuation: CheckedContinuation<Int32, any Error>) { self.continuation = Mutex(continuation) }
+
+    func come(_ outcome: Result<Int32, any Error>) {
+      continuation.withLock { continuation in
+        defer { continuation = nil }
+        return continuation
+      }?.resume(with: outcome)
+    }
+  }
+
+  /// A program was killed, and still its end was not seen.
+  private struct Endless: Error {
+    var command: String
+    var errors: String
+  }
+
   /// The program under test, which is built beside the tests.
   static let chancery: String = {
     let tests =
@@ -51,18 +71,23 @@ enum Program {
     defer { for handle in handles { try? handle.close() } }
     (process.standardInput, process.standardOutput, process.standardError) = (handles[0], handles[1], handles[2])
     let status = try await withCheckedThrowingContinuation { continuation in
-      process.terminationHandler = { continuation.resume(returning: $0.terminationStatus) }
+      let end = End(continuation)
+      process.terminationHandler = { end.come(.success($0.terminationStatus)) }
       do {
         try process.run()
       } catch {
         process.terminationHandler = nil
-        continuation.resume(throwing: error)
+        end.come(.failure(error))
         return
       }
       let pid = process.processIdentifier
       Task {
         try await Task.sleep(for: limit)
         if process.isRunning { kill(pid, SIGKILL) }
+        // Foundation does not hear of the end of a program while something that it has started lives on.
+        try await Task.sleep(for: .seconds(10))
+        let errors = (try? String(contentsOf: files[2], encoding: .utf8)) ?? ""
+        end.come(.failure(Endless(command: ([program] + arguments).joined(separator: " "), errors: errors)))
       }
     }
     let texts = try files[1...].map { String(decoding: try Data(contentsOf: $0), as: UTF8.self) }
