@@ -10,8 +10,8 @@ public struct ConnectionLimits: Sendable, Hashable {
   public var streamWindow = 1024 * 1024
   /// How far a peer may be ahead of the transport on all streams, in bytes.
   public var connectionWindow = 4 * 1024 * 1024
-  /// The most handlers that a server runs at a time for one connection, those included whose caller has given up and that
-  /// have not noticed yet. Clients that know the limit hold further calls back; those of others are answered
+  /// The most calls that a server runs at a time for one connection. Handlers whose caller has given up, and that have not
+  /// returned yet, may be as many again. Clients that know the limit hold further calls back; those of others are answered
   /// `RESOURCE_EXHAUSTED`.
   public var maximumConcurrentCalls = 1024
   /// How long a consumer that is too far behind may keep its connection from reading, where the peer counts no credit; then

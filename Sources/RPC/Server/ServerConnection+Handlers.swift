@@ -20,8 +20,10 @@ extension ServerConnection {
     if opening.ended, opening.message == nil, !handler.method.shape.streamsRequests {
       throw RPCError(.invalidArgument, "\(handler.method.path) takes one request, none came")
     }
-    guard state.handlerCount < limits.maximumConcurrentCalls else {
-      let limit = limits.maximumConcurrentCalls
+    // Handlers outlive calls that were given up. They count for themselves: a caller who gives up many calls at once can begin
+    // others, and one who begins and gives up calls without end meets a limit.
+    let limit = limits.maximumConcurrentCalls
+    guard state.callCount < limit, state.handlerCount < 2 * limit else {
       throw RPCError(.resourceExhausted, "the connection has its \(limit) calls running; wait for one to end")
     }
     var context = ServerContext(method: handler.method, metadata: envelope.metadata, peer: io.peer)
