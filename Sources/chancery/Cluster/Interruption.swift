@@ -1,25 +1,29 @@
 import Dispatch
 import Glibc
+import TimeAndChance
 
 /// Ctrl-C and SIGTERM, for commands that run until then.
-enum Interruption {
-  /// Waits for the first of them. A second one ends the process as usual.
-  static func wait() async {
-    await withCheckedContinuation { continuation in
-      let sources = [SIGINT, SIGTERM].map { number in
-        signal(number, SIG_IGN)
-        return DispatchSource.makeSignalSource(signal: number, queue: .global())
+struct Interruption {
+  private let hasCome = Latch()
+
+  /// Expects the first of them from now on; a second one ends the process as usual.
+  ///
+  /// They are not ignored meanwhile: a signal that comes before Dispatch catches it would be lost, and nobody would stop.
+  init() {
+    let numbers = [SIGINT, SIGTERM]
+    let sources = numbers.map { DispatchSource.makeSignalSource(signal: $0, queue: .global()) }
+    let once = Once()
+    for source in sources {
+      source.setEventHandler { [hasCome] in
+        guard once.take() else { return }
+        for number in numbers { signal(number, SIG_DFL) }
+        for source in sources { source.cancel() }
+        hasCome.open()
       }
-      let once = Once()
-      for source in sources {
-        source.setEventHandler {
-          guard once.take() else { return }
-          for number in [SIGINT, SIGTERM] { signal(number, SIG_DFL) }
-          for source in sources { source.cancel() }
-          continuation.resume()
-        }
-        source.resume()
-      }
+      source.resume()
     }
   }
+
+  /// Waits until it has come.
+  func wait() async { await hasCome.wait() }
 }

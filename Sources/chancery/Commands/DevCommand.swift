@@ -45,13 +45,15 @@ struct DevCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
+    // What comes while the cluster starts is heeded once it runs.
+    let interruption = Interruption()
     switch store {
-    case .postgres: try await runOnPostgres()
-    case .memory: try await runInMemory()
+    case .postgres: try await runOnPostgres(until: interruption)
+    case .memory: try await runInMemory(until: interruption)
     }
   }
 
-  private func runInMemory() async throws {
+  private func runInMemory(until interruption: Interruption) async throws {
     try await MemoryCluster.with(port: port, signers: signers) {
       StandardError.write(
         """
@@ -62,12 +64,12 @@ struct DevCommand: AsyncParsableCommand {
         Ctrl-C stops it.
 
         """)
-      await Interruption.wait()
+      await interruption.wait()
       StandardError.write("stopping: everything is forgotten\n")
     }
   }
 
-  private func runOnPostgres() async throws {
+  private func runOnPostgres(until interruption: Interruption) async throws {
     var shape = LocalCluster.Shape()
     shape.signers = signers
     shape.coordinators = coordinators
@@ -99,7 +101,7 @@ struct DevCommand: AsyncParsableCommand {
         Logs are in \(cluster.logDirectory.path). Ctrl-C stops it.
 
         """)
-      await Interruption.wait()
+      await interruption.wait()
       StandardError.write("stopping\n")
     }
   }

@@ -59,8 +59,9 @@ extension BenchCommand {
         router: RPCRouter(services: [RPCBenchService()]) { error, method in
           StandardError.write("\(method.path): \(error)\n")
         }, loops: loops, tls: try tls.credentials())
+      let interruption = Interruption()
       ReadyFile.write([try await server.listen(at: .tcp(host: "127.0.0.1", port: 0))], to: readyFile)
-      await Interruption.wait()
+      await interruption.wait()
       await server.shutdown()
       await loops.shutdown()
     }
