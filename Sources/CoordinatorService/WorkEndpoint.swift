@@ -156,7 +156,9 @@ struct WorkEndpoint: ChanceryV1.Batches.Service {
     hasDrained: inout Bool
   ) async throws {
     var assembly = ResultAssembly()
-    try await withThrowingTaskGroup(of: Void.self) { group in
+    // A group that discards: another keeps what is left of each task, some kilobytes for each batch, until the stream ends. What
+    // a commit throws is that the stream, or this process, is ending.
+    try await withThrowingDiscardingTaskGroup { group in
       while let request = try await requests.next() {
         switch request.kind {
         case .credit(let credit):
@@ -176,7 +178,7 @@ struct WorkEndpoint: ChanceryV1.Batches.Service {
             signed.failures += unsent.failures
             let scope = CallScope.tracing(TraceContext(result.trace))
             group.addTask { [signed] in
-              try await CallScope.$current.withValue(scope) { try await self.commit(signed, session, id) }
+              try? await CallScope.$current.withValue(scope) { try await self.commit(signed, session, id) }
             }
           }
         case .returned(let returned):

@@ -45,14 +45,16 @@ final class WorkSession: Sendable {
             signerID: signer.id.description, name: signer.options.name,
             algorithms: signer.options.algorithms.map(\.message))))
       try await output.send(.credit(.init(batches: UInt32(batchCredit), payloadBytes: UInt64(byteCredit))))
-      try await withThrowingTaskGroup(of: Void.self) { group in
-        group.addTask { try await self.reportProgress(output) }
-        group.addTask { try await self.waitForDrain(output) }
-        group.addTask { try await self.sendUnanswered(output) }
+      // A group that discards: another keeps what is left of each task, some kilobytes for each batch, until the stream ends.
+      // What its tasks throw is that the stream, or this process, is ending, and the loop hears of that by itself.
+      try await withThrowingDiscardingTaskGroup { group in
+        group.addTask { try? await self.reportProgress(output) }
+        group.addTask { try? await self.waitForDrain(output) }
+        group.addTask { try? await self.sendUnanswered(output) }
         while let response = try await responses.next() {
           if let work = try await handle(response, output) {
             group.addTask {
-              try await CallScope.$current.withValue(.tracing(work.trace)) { try await self.process(work, output) }
+              try? await CallScope.$current.withValue(.tracing(work.trace)) { try await self.process(work, output) }
             }
           }
         }
