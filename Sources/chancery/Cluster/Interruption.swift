@@ -12,10 +12,8 @@ struct Interruption {
   init() {
     let numbers = [SIGINT, SIGTERM]
     let sources = numbers.map { DispatchSource.makeSignalSource(signal: $0, queue: .global()) }
-    let once = Once()
     for source in sources {
       source.setEventHandler { [hasCome] in
-        guard once.take() else { return }
         for number in numbers { signal(number, SIG_DFL) }
         for source in sources { source.cancel() }
         hasCome.open()
